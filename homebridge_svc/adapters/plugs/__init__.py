@@ -1,0 +1,1 @@
+"""Smart plugs, relays and sockets."""

@@ -1,0 +1,1 @@
+"""Thermometers and other sensors."""

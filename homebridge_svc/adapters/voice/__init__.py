@@ -1,0 +1,1 @@
+"""Ways on which a spoken sentence arrives."""

@@ -1,0 +1,1 @@
+"""Composition root: configuration to objects to tasks; the only module that knows everyone."""

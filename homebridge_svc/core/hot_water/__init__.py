@@ -1,0 +1,1 @@
+"""The recirculation pump: cycle and pipe physics."""

@@ -1,0 +1,1 @@
+"""asyncio helpers without policy."""
