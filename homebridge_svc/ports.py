@@ -13,7 +13,7 @@ from typing import Protocol
 
 from homebridge_svc.core.events import CommandHeard, Event
 from homebridge_svc.core.model import Ability, DeviceView, Json, Now, PlugAbility
-from homebridge_svc.core.orders import Answer, Order, Outcome
+from homebridge_svc.core.orders import Answer, Decision, Order, Outcome
 from homebridge_svc.wire.ir import Signal
 
 
@@ -139,6 +139,13 @@ class Chronicle(Protocol):
 
     def chain(self, chain_id: str | None) -> list[Row]:
         """All rows of one chain, oldest first; None: the newest command's. A unique prefix of an id will do."""
+
+
+class Audience(Protocol):
+    """Somebody who is told after each event: the journal, the page, MQTT. Must not block and not raise."""
+
+    def told(self, event: Event, decision: Decision, views: Mapping[str, DeviceView]) -> None:
+        """Take what happened; `views` is every device as it now stands."""
 
 
 class Desk(Protocol):

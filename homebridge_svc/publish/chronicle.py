@@ -1,0 +1,101 @@
+"""Writes the journal: heard → meant → decided → sent → confirmed, one row a step, under the id of its chain.
+
+Facts that come by themselves are written when they change something, so a meter that reports every second fills no
+card; probes are not written at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from homebridge_svc.core.events import CommandHeard, EndpointChanged, Event, NonsenseHeard, OrderFinished, ScheduleDue
+from homebridge_svc.core.model import DeviceView, Json
+from homebridge_svc.core.orders import Action, Decision, ReadState, Result
+from homebridge_svc.ports import Clock, Row
+
+TOLD = {  # the parts of a view whose change is worth a row; figures that flow are not
+    "projector": ("phase", "desired", "volume", "muted", "input", "app"),
+    "pump": ("phase", "locked", "last_stop"),
+    "plug": ("on",),
+    "sensor": (),
+}
+
+
+class ChronicleWriter:
+    """An audience that turns what happened into rows."""
+
+    def __init__(self, append: Callable[[Row], None], clock: Clock) -> None:
+        self._append = append
+        self._clock = clock
+        self._before: dict[str, dict[str, Json]] = {}
+
+    def told(self, event: Event, decision: Decision, views: Mapping[str, DeviceView]) -> None:
+        """Take what happened."""
+        chain = self._heard(event)
+        for note in decision.notes:
+            self._row(note.command or chain or event.id, "decided", note.device, f"{note.text} [{note.rule}]")
+        for order in decision.orders:
+            if not isinstance(order.action, ReadState):
+                text = f"{name(order.action)} to {order.endpoint}: {order.reason}"
+                self._row(order.command or event.id, "sent", order.endpoint, text, {"order": order.id})
+        for refusal in decision.refusals:
+            text = f"{name(refusal.order.action)} to {refusal.order.endpoint} refused: {refusal.why} [{refusal.rule}]"
+            self._row(refusal.order.command or event.id, "refused", refusal.order.endpoint, text)
+        self._changes(chain or event.id, views)
+        for answer in decision.answers:
+            data: dict[str, Json] = {"say": answer.say.value, "zh": answer.zh}
+            self._row(answer.command, "answered", answer.device, f"{answer.say}: {answer.why}", data)
+        for said in decision.announcements:
+            data = {"zh": said.zh, "alarm": said.alarm}
+            self._row(chain or event.id, "announced", said.device, said.text, data)
+
+    def _heard(self, event: Event) -> str | None:
+        """Write what came in, where it is worth a row; return the chain that it belongs to."""
+        match event:
+            case CommandHeard():
+                self._row(event.id, "heard", event.device, f"{event.text!r} from {event.origin}", {"command": True})
+                return event.id
+            case NonsenseHeard():
+                self._row(event.id, "heard", event.device, f"nonsense from {event.origin}: {event.problem}")
+                return event.id
+            case ScheduleDue():
+                self._row(event.id, "heard", event.pump, f"timetable slot {event.slot} of {event.local_date}")
+                return event.id
+            case EndpointChanged():
+                text = f"{event.endpoint} is {'there' if event.up else 'gone'}" + (
+                    f": {event.why}" if event.why else ""
+                )
+                self._row(event.id, "changed", event.endpoint, text)
+            case OrderFinished() if not isinstance(event.order.action, ReadState):
+                result = event.outcome.result
+                kind = "confirmed" if result is Result.DONE else "failed"
+                text = f"{name(event.order.action)} to {event.order.endpoint}: {result}"
+                detail = f" ({event.outcome.detail})" if event.outcome.detail else ""
+                self._row(event.order.command or event.order.id, kind, event.order.endpoint, text + detail)
+                return event.order.command
+            case _:
+                pass
+        return None
+
+    def _changes(self, chain: str, views: Mapping[str, DeviceView]) -> None:
+        for key, view in views.items():
+            state: dict[str, Json] = {part: view.state.get(part) for part in TOLD[view.kind]}
+            before = self._before.get(key)
+            if state != before:
+                self._before[key] = state
+                if before is not None:
+                    text = ", ".join(
+                        f"{part} {before[part]} → {value}" for part, value in state.items() if value != before[part]
+                    )
+                    self._row(chain, "changed", key, text)
+
+    def _row(
+        self, chain: str, kind: str, device: str | None, text: str, data: Mapping[str, Json] | None = None
+    ) -> None:
+        self._append(Row(self._clock.now().utc.timestamp(), chain, kind, device, text, data or {}))
+
+
+def name(action: Action) -> str:
+    """An action as people read it: `PutVolume level=12`."""
+    fields = [f"{field}={getattr(action, field)}" for field in action.__dataclass_fields__]
+    return " ".join([type(action).__name__, *fields])
