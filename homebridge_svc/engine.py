@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from homebridge_svc.core.events import (
@@ -40,10 +40,9 @@ SOONEST = 0.002  # real seconds: a deadline that stays in the past must not spin
 class Engine:
     """Owns the inbox; `run` is its only consumer."""
 
-    def __init__(
-        self, home: Home, *, clock: Clock, store: Store, new_id: Callable[[], str], petted: Callable[[], None]
-    ) -> None:
-        self._home = home
+    _home: Home
+
+    def __init__(self, *, clock: Clock, store: Store, new_id: Callable[[], str], petted: Callable[[], None]) -> None:
         self._clock = clock
         self._store = store
         self._new_id = new_id
@@ -58,8 +57,9 @@ class Engine:
         self._counts: Counter[str] = Counter()
         self._turned = asyncio.Event()  # set after every step, for `stop`
 
-    def attach(self, workers: Mapping[str, Worker], audience: Sequence[Audience]) -> None:
-        """Name who carries orders and who is told. Before `run`."""
+    def attach(self, home: Home, workers: Mapping[str, Worker], audience: Sequence[Audience]) -> None:
+        """Name who decides, who carries orders, and who is told. Before `run`: they all need our inbox first."""
+        self._home = home
         self._workers = workers
         self._audience = audience
 
@@ -95,6 +95,10 @@ class Engine:
             heart.cancel()
             if self._timer is not None:
                 self._timer.cancel()
+
+    async def started(self) -> None:
+        """Wait until the first event was handled: by then every pump's OFF is on its way."""
+        await self._turned.wait()
 
     async def stop(self, within: float) -> None:
         """Tell core to stop, let the workers send what is left, and wait until every pump is read back as off.
@@ -138,7 +142,7 @@ class Engine:
     def _pumping(self) -> bool:
         return any(view.state.get("running") for view in self._views.values())
 
-    def _dispatch(self, order: Order, stored: Awaitable[None] | None) -> None:
+    def _dispatch(self, order: Order, stored: asyncio.Future[None] | None) -> None:
         worker = self._workers.get(order.endpoint)
         if worker is None:
             self.finished(order, Outcome(Result.UNSUPPORTED, f"nothing serves {order.endpoint}"))

@@ -125,7 +125,7 @@ class Row:
 
     utc: float  # unix seconds
     chain: str | None  # the command's or event's id
-    kind: str  # heard · meant · decided · refused · sent · confirmed · answered · announced · changed
+    kind: str  # heard · nonsense · due · decided · refused · sent · confirmed · failed · changed · answered · announced
     device: str | None
     text: str
     data: Mapping[str, Json] = field(default_factory=dict)

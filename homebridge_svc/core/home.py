@@ -34,7 +34,7 @@ from homebridge_svc.core.projector import Projector
 from homebridge_svc.core.safety import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from homebridge_svc.core.model import HomeSpec, Now
     from homebridge_svc.core.timetable import Calendar
@@ -70,12 +70,12 @@ class Home:
     def __init__(self, spec: HomeSpec, calendar: Calendar) -> None:
         self._spec = spec
         self._interpreter = Interpreter(spec)
-        owners = {p.plug: p.key for p in (*spec.projectors.values(), *spec.pumps.values()) if p.plug}
+        owners = spec.owners()
         self._plugs = {key: Plug(plug, owners.get(key)) for key, plug in spec.plugs.items()}
         self._projectors = {key: Projector(projector) for key, projector in spec.projectors.items()}
         self._pumps = {key: Pump(pump, calendar) for key, pump in spec.pumps.items()}
         self._readings = {key: _Reading() for key in spec.sensors}
-        self._gate = Gate(spec)
+        self._gate = Gate(spec, calendar)
         self._scenes: dict[str, _Scene] = {}  # step id -> its scene
         self._spoken: set[str] = set()  # commands that somebody said and that are not answered for good
         self._stopping = False
@@ -83,7 +83,7 @@ class Home:
     def handle(self, event: Event, now: Now) -> Decision:  # noqa: C901, PLR0912  one arm per kind of event
         """Everything that follows from one event at this time."""
         out = Decision(cause=event.id)
-        self._gate.observe(event, now)
+        self._gate.observe(event)
         match event:
             case CommandHeard():
                 self._command(event, now, out)
@@ -132,7 +132,7 @@ class Home:
 
     def views(self, now: Now) -> dict[str, DeviceView]:
         """Every device as it stands, by key."""
-        views = {key: machine.view(now) for key, machine in (*self._projectors.items(), *self._pumps.items())}
+        views = {view.key: view for view in (machine.view(now) for machine in self._all())}
         views |= {key: plug.view() for key, plug in self._plugs.items()}
         for key, sensor in self._spec.sensors.items():
             reading = self._readings[key]
@@ -197,7 +197,12 @@ class Home:
                 self._misfit(step, out)
 
     def _misfit(self, step: Step, out: Decision) -> None:
-        kinds = {"projector": self._projectors, "pump": self._pumps, "plug": self._plugs, "sensor": self._readings}
+        kinds: dict[str, Mapping[str, object]] = {
+            "projector": self._projectors,
+            "pump": self._pumps,
+            "plug": self._plugs,
+            "sensor": self._readings,
+        }
         kind = next((kind for kind, things in kinds.items() if step.device in things), None)
         if kind is None:
             known = ", ".join(sorted({*self._projectors, *self._pumps, *self._plugs}))
@@ -275,7 +280,7 @@ class Home:
     def _pass_gate(self, now: Now, out: Decision) -> None:
         orders = []
         for order in out.orders:
-            refusal = self._gate.check(order, now, self._why_not_cut(order.endpoint, now))
+            refusal = self._gate.check(order, now, lambda plug: self._why_not_cut(plug, now))
             if refusal is None:
                 orders.append(order)
             else:

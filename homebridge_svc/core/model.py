@@ -168,6 +168,11 @@ class HomeSpec:
     phrases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # phrase -> commands ("a.power on")
     dry_run: bool = False
 
+    def owners(self) -> dict[str, str]:
+        """Which projector or pump decides about a plug: plug -> owner."""
+        owners = {projector.plug: key for key, projector in self.projectors.items() if projector.plug}
+        return owners | {pump.plug: key for key, pump in self.pumps.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceView:

@@ -6,12 +6,13 @@ card; probes are not written at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from homebridge_svc.core.events import CommandHeard, EndpointChanged, Event, NonsenseHeard, OrderFinished, ScheduleDue
 from homebridge_svc.core.model import DeviceView, Json
 from homebridge_svc.core.orders import Action, Decision, ReadState, Result
 from homebridge_svc.ports import Clock, Row
+from homebridge_svc.runtime.journal import Journal
 
 TOLD = {  # the parts of a view whose change is worth a row; figures that flow are not
     "projector": ("phase", "desired", "volume", "muted", "input", "app"),
@@ -24,8 +25,8 @@ TOLD = {  # the parts of a view whose change is worth a row; figures that flow a
 class ChronicleWriter:
     """An audience that turns what happened into rows."""
 
-    def __init__(self, append: Callable[[Row], None], clock: Clock) -> None:
-        self._append = append
+    def __init__(self, journal: Journal, clock: Clock) -> None:
+        self._journal = journal
         self._clock = clock
         self._before: dict[str, dict[str, Json]] = {}
 
@@ -37,29 +38,28 @@ class ChronicleWriter:
         for order in decision.orders:
             if not isinstance(order.action, ReadState):
                 text = f"{name(order.action)} to {order.endpoint}: {order.reason}"
-                self._row(order.command or event.id, "sent", order.endpoint, text, {"order": order.id})
+                self._row(order.command or event.id, "sent", order.endpoint, text, order=order.id)
         for refusal in decision.refusals:
             text = f"{name(refusal.order.action)} to {refusal.order.endpoint} refused: {refusal.why} [{refusal.rule}]"
             self._row(refusal.order.command or event.id, "refused", refusal.order.endpoint, text)
         self._changes(chain or event.id, views)
         for answer in decision.answers:
-            data: dict[str, Json] = {"say": answer.say.value, "zh": answer.zh}
-            self._row(answer.command, "answered", answer.device, f"{answer.say}: {answer.why}", data)
+            text = f"{answer.say}: {answer.why}"
+            self._row(answer.command, "answered", answer.device, text, say=answer.say.value, zh=answer.zh)
         for said in decision.announcements:
-            data = {"zh": said.zh, "alarm": said.alarm}
-            self._row(chain or event.id, "announced", said.device, said.text, data)
+            self._row(chain or event.id, "announced", said.device, said.text, zh=said.zh, alarm=said.alarm)
 
     def _heard(self, event: Event) -> str | None:
         """Write what came in, where it is worth a row; return the chain that it belongs to."""
         match event:
             case CommandHeard():
-                self._row(event.id, "heard", event.device, f"{event.text!r} from {event.origin}", {"command": True})
+                self._row(event.id, "heard", event.device, f"{event.text!r} from {event.origin}")
                 return event.id
             case NonsenseHeard():
-                self._row(event.id, "heard", event.device, f"nonsense from {event.origin}: {event.problem}")
+                self._row(event.id, "nonsense", event.device, f"nonsense from {event.origin}: {event.problem}")
                 return event.id
             case ScheduleDue():
-                self._row(event.id, "heard", event.pump, f"timetable slot {event.slot} of {event.local_date}")
+                self._row(event.id, "due", event.pump, f"timetable slot {event.slot} of {event.local_date}")
                 return event.id
             case EndpointChanged():
                 text = f"{event.endpoint} is {'there' if event.up else 'gone'}" + (
@@ -89,10 +89,8 @@ class ChronicleWriter:
                     )
                     self._row(chain, "changed", key, text)
 
-    def _row(
-        self, chain: str, kind: str, device: str | None, text: str, data: Mapping[str, Json] | None = None
-    ) -> None:
-        self._append(Row(self._clock.now().utc.timestamp(), chain, kind, device, text, data or {}))
+    def _row(self, chain: str, kind: str, device: str | None, text: str, **data: Json) -> None:
+        self._journal.append(Row(self._clock.now().utc.timestamp(), chain, kind, device, text, data))
 
 
 def name(action: Action) -> str:

@@ -58,6 +58,10 @@ class ProjectorBody:
     _state: Body = Body.ASLEEP
     _since: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not self.mains:
+            self._state = Body.DARK
+
     @property
     def state(self) -> Body:
         """The state now; boot and cooling end by themselves."""

@@ -1,0 +1,56 @@
+"""From an MQTT message to what was heard: shared by every ear that takes commands or phrases over MQTT."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+
+from homebridge_svc.core.events import CommandHeard, Delivery, NonsenseHeard
+from homebridge_svc.ports import Message, Surroundings
+from homebridge_svc.runtime.logs import OncePerKind
+from homebridge_svc.wire.payloads import BadPayload, read
+
+
+class Hearing:
+    """Turns payloads of one ear into events: a command, or nonsense that is counted, and answered where it has an id.
+
+    name: the ear's module, which says so in the log.
+    """
+
+    def __init__(self, name: str, surroundings: Surroundings) -> None:
+        self._home = surroundings
+        self._nonsense = OncePerKind(logging.getLogger(name))
+
+    def hear(self, message: Message, *, field: str, origin: str | None, device: str | None = None) -> None:
+        """Post what one message means; origin None: the payload's own `by`, else "mqtt"."""
+        now = self._home.clock.now()
+        try:
+            payload = read(message.payload, field=field)
+        except BadPayload as why:
+            self._nonsense(str(why), "%s: means nothing: %s", message.topic, why)
+            if why.id is not None:
+                self._home.post(NonsenseHeard(why.id, now, origin or "mqtt", device, str(why), has_id=True))
+            return
+        origin = origin or payload.by or "mqtt"
+        self._home.post(
+            CommandHeard(
+                id=payload.id or self._home.new_id(),
+                at=now,
+                origin=origin,
+                text=payload.text,
+                device=device,
+                delivery=Delivery(
+                    retained=message.retained,
+                    dup_flag=message.dup_flag,
+                    packet=(message.topic, message.packet_id, _digest(message.payload)) if message.qos else None,
+                    age_bound=message.age_bound,
+                    caller=origin,
+                    sent_at=payload.at,
+                    has_id=payload.id is not None,
+                ),
+            )
+        )
+
+
+def _digest(payload: bytes) -> str:
+    return hashlib.blake2s(payload, digest_size=8).hexdigest()
