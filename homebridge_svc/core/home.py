@@ -173,7 +173,7 @@ class Home:
             self._scenes |= {step.id: scene for step in steps}
             out.answer(event.id, None, Say.ACCEPTED, f"{len(steps)} steps", "好的")
         for step in steps:
-            out.note(step.id, step.device, "interpret", f"{event.text[:80]!r} means {step.device}: {step.intent}")
+            out.note(step.id, step.device, "interpret", f"{event.text[:80]!r} means {step.device}: {step.text}")
             self._wish(step, event, now, out)
 
     def _object(self, event: CommandHeard, objection: Objection, out: Decision) -> None:

@@ -37,11 +37,12 @@ CALLERS = 64  # callers whose clock offset is kept, least recently heard forgott
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One wish of a command: `id` is the command's own, or `<command>.<n>` when a phrase has several."""
+    """One wish of a command: `id` is the command's own, or `<command>.<n>` when a phrase has several; text: its words."""
 
     id: str
     device: str
     intent: Intent
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +122,15 @@ class Interpreter:
     def meaning(self, event: CommandHeard) -> list[Step]:
         """Read the wishes of a command. Raises ValueError with a sentence for people."""
         if event.device is not None:
-            return [Step(event.id, event.device, parse(event.text))]
+            return [Step(event.id, event.device, parse(event.text), event.text)]
         commands = self._phrases.get(normalise(event.text))
         if commands is None:
             if "." not in event.text:
                 known = "、".join(list(self._spec.phrases)[:8])
                 raise ValueError(f"nobody taught me {event.text[:40]!r}" + (f"; known: {known}" if known else ""))
             commands = (event.text,)
-        pairs = [parse_line(command) for command in commands]
-        if len(pairs) == 1:
-            return [Step(event.id, *pairs[0])]
-        return [Step(f"{event.id}.{number}", *pair) for number, pair in enumerate(pairs, 1)]
+        ids = [event.id] if len(commands) == 1 else [f"{event.id}.{number}" for number in range(1, len(commands) + 1)]
+        return [Step(id_, *parse_line(text), text.partition(".")[2]) for id_, text in zip(ids, commands, strict=True)]
 
     def _age(self, event: CommandHeard) -> float:
         delivery = event.delivery

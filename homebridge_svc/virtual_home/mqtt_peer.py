@@ -136,6 +136,8 @@ class MqttPeer:
             sender = asyncio.create_task(self._send(client), name=f"{self._topic}: send")
             try:
                 async for message in client.messages:
+                    if not any(message.topic.matches(wanted) for wanted in self.filters()):
+                        continue  # amqtt sends every newcomer what is retained under anybody's filters
                     data = message.payload if isinstance(message.payload, bytes) else b""
                     self._receive(str(message.topic), data)
             finally:

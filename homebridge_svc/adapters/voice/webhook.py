@@ -55,7 +55,7 @@ class Webhook:
         """Take one call and return the command's id. Raises Refused, WireError, or Unreachable when overrun."""
         scheme, _, token = headers.get("Authorization", "").partition(" ")
         wanted = self._options.token.get_secret_value()
-        if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), wanted.encode()):
+        if scheme.lower() != "bearer" or not hmac.compare_digest(_bytes(token.strip()), _bytes(wanted)):
             raise Refused("the hook's token is missing or wrong")
         payload = read(body, field="phrase")
         origin = f"hook:{self._options.name}"
@@ -69,3 +69,7 @@ class Webhook:
         if not self._home.post(command):
             raise Unreachable("too many commands at once")
         return command.id
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")  # header bytes that are no UTF-8 arrive as surrogates
