@@ -94,7 +94,8 @@ async def serve(
         store = await stack.enter_async_context(Store(state_dir / "state.sqlite3"))
         journal = await stack.enter_async_context(Journal(store, redactor))
         engine = Engine(clock=clock, store=store, new_id=new_id, petted=notifier.watchdog)
-        desk = FrontDesk(engine.post, journal, engine.figures)
+        figures = {"homebridge_mqtt_connected": 0.0}
+        desk = FrontDesk(engine.post, journal, lambda: {**engine.figures(), **figures})
         web = WebServer(
             config.web.host,
             config.web.port,
@@ -107,7 +108,7 @@ async def serve(
         )
         if config.mqtt is not None and config.mqtt.embedded:
             await stack.enter_async_context(EmbeddedBroker(config.mqtt.host, config.mqtt.port))
-        link = _link(config, clock)
+        link = _link(config, clock, lambda up, _why: figures.update(homebridge_mqtt_connected=float(up)))
         parts = Parts(config, Surroundings(engine.post, clock, new_id, state_dir, link=link, hooks=web))
         spec = parts.spec(dry_run=dry_run)
         audience: list[Audience] = [ChronicleWriter(journal, clock), desk]
@@ -141,7 +142,7 @@ async def serve(
                 task.cancel()
 
 
-def _link(config: Config, clock: SystemClock) -> MqttLink | None:
+def _link(config: Config, clock: SystemClock, on_state: Callable[[bool, str], None]) -> MqttLink | None:
     mqtt = config.mqtt
     if mqtt is None:
         return None
@@ -153,11 +154,7 @@ def _link(config: Config, clock: SystemClock) -> MqttLink | None:
         username=mqtt.username,
         password=mqtt.password.get_secret_value() if mqtt.password else None,
     )
-    return MqttLink(account, clock, mqtt.base_topic, _broker_state, begin_with_3_1_1=mqtt.embedded)
-
-
-def _broker_state(up: bool, why: str) -> None:
-    log.log(logging.INFO if up else logging.WARNING, "mqtt: %s%s", "connected" if up else "no broker: ", why)
+    return MqttLink(account, clock, mqtt.base_topic, on_state, begin_with_3_1_1=mqtt.embedded)
 
 
 def _publisher(config: Config, spec: HomeSpec, link: MqttLink, clock: SystemClock) -> MqttPublisher:

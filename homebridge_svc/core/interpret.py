@@ -37,7 +37,7 @@ CALLERS = 64  # callers whose clock offset is kept, least recently heard forgott
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One wish of a command: `id` is the command's own, or `<command>.<n>` when a phrase has several; text: its words."""
+    """One wish of a command. id: the command's own, or `<command>.<n>` when a phrase has several; text: its words."""
 
     id: str
     device: str
@@ -89,7 +89,7 @@ class Interpreter:
         self._remember(marks)
         if any(mark.startswith("id ") or delivery.dup_flag for mark in known):
             return Objection(Say.DUPLICATE, "semantics 7", "this command was heard before", "这条命令已经收到过")
-        age = self._age(event) + now.mono - event.at.mono  # it also waited in our own inbox
+        age = max(delivery.age_bound, self._age(event) + now.mono - event.at.mono)  # it also waited in our own inbox
         if age > FRESH:
             return Objection(
                 Say.EXPIRED,
@@ -135,13 +135,13 @@ class Interpreter:
     def _age(self, event: CommandHeard) -> float:
         delivery = event.delivery
         if delivery.sent_at is None:
-            return delivery.age_bound
+            return 0.0
         delay = event.at.utc.timestamp() - delivery.sent_at
         smallest = min(delay, self._offsets.pop(delivery.caller, delay))
         self._offsets[delivery.caller] = smallest
         while len(self._offsets) > CALLERS:
             self._offsets.popitem(last=False)
-        return max(delivery.age_bound, delay - smallest)
+        return delay - smallest
 
     def _remember(self, marks: Iterable[str]) -> None:
         for mark in marks:

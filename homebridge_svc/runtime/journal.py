@@ -91,15 +91,18 @@ class Journal:
         return [row for row, _ in zip(newest, range(limit), strict=False)]
 
     def chain(self, chain_id: str | None) -> list[Row]:
-        """All rows of one chain, oldest first; None: the newest command's. A prefix of one id only will do."""
+        """All rows of one chain and of its steps (`<id>.<n>`), oldest first; None: the newest command's.
+
+        A prefix of one id only will do.
+        """
         if chain_id is None:
             chain_id = next((row.chain for row in reversed(self._rows) if row.kind == "heard" and row.chain), None)
-            return [row for row in self._rows if row.chain == chain_id] if chain_id else []
-        exact = [row for row in self._rows if row.chain == chain_id]
-        if exact or not chain_id:
-            return exact
+        if not chain_id:
+            return []
         begun = [row for row in self._rows if row.chain is not None and row.chain.startswith(chain_id)]
-        return begun if len({row.chain for row in begun}) == 1 else []
+        exact = [row for row in begun if row.chain == chain_id or str(row.chain).startswith(f"{chain_id}.")]
+        roots = {str(row.chain).partition(".")[0] for row in begun}
+        return exact or (begun if len(roots) == 1 else [])
 
     async def export(self) -> AsyncIterator[Row]:
         """Yield every row on disk, oldest first, for diagnostics. Raises StoreError."""

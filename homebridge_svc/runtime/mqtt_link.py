@@ -193,6 +193,7 @@ class MqttLink:
 
     async def _live(self, line: Line) -> None:
         """From CONNACK to the end of the line. Raises LineLostError."""
+        self._line = line  # orders may leave at once: what comes with the subscriptions may already call for an OFF
         subscriptions = list(self._subscriptions.values())
         refusals = await asyncio.gather(*(line.subscribe(s.topic_filter, s.qos, s.identifier) for s in subscriptions))
         for subscription, refusal in zip(subscriptions, refusals, strict=True):
@@ -203,7 +204,6 @@ class MqttLink:
             await line.publish(self._status_topic, "online", 1, True)
         except DeviceError as exc:
             raise LineLostError(str(exc)) from None
-        self._line = line
         self._tell(True, "")
         try:
             async with asyncio.TaskGroup() as group:

@@ -102,8 +102,8 @@ class ProjectorBody:
 
     def wake(self) -> None:
         """Wake from standby, as by remote, BLE or key 224."""
-        if self.state in (Body.ASLEEP, Body.COOLING):
-            self._become(Body.BOOTING)
+        if self.state in (Body.ASLEEP, Body.COOLING):  # with its network up it only slept: that is no boot
+            self._become(Body.AWAKE if self.asleep_network else Body.BOOTING)
 
     def sleep(self) -> None:
         """Soft off."""

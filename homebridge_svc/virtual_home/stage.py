@@ -283,7 +283,6 @@ class Stage:
             "pump.longest_run": round(self.water.longest_run, 1),
             "tap": round(self.water.tap, 1),
             "return": round(self.water.back, 1),
-            "adb.orders": len(self.android.executed),
         }
         return found
 

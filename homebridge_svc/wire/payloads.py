@@ -39,12 +39,12 @@ class BadPayload(WireError):  # noqa: N818  it is the payload that is bad
         self.id = id_
 
 
-def read_json(raw: bytes | str) -> Any:  # noqa: ANN401  whatever JSON there is
-    """Parse JSON from outside. Raises WireError for what is no JSON, too large, too deep, or not finite."""
+def read_json(raw: bytes | str, *, finite: bool = True) -> Any:  # noqa: ANN401  whatever JSON there is
+    """Parse JSON from outside. Raises WireError for what is no JSON, too large, too deep, or (if asked) not finite."""
     if len(raw) > LARGEST:
         raise WireError(f"larger than {LARGEST} bytes")
     try:
-        return json.loads(raw, parse_constant=_not_finite)
+        return json.loads(raw, parse_constant=_not_finite if finite else None)
     except UnicodeDecodeError:
         raise WireError("not UTF-8") from None
     except RecursionError:
@@ -63,7 +63,7 @@ def read(raw: bytes, *, field: str) -> Payload:
         except UnicodeDecodeError:
             raise BadPayload("not UTF-8") from None
     try:
-        found = read_json(raw)
+        found = read_json(raw, finite=False)  # a NaN is objected to below, where the id is known
     except WireError as why:
         raise BadPayload(str(why)) from None
     return read_object(found, field=field)
