@@ -1,7 +1,13 @@
-"""Tells MQTT what happened: state diffs, answers, events, announcements, and Home Assistant's discovery.
+"""Tells MQTT what happened: states, answers, events, announcements, and Home Assistant's discovery.
 
-`told` only notes what is to be said; one task says it, so a slow broker holds nobody up. States are retained and
-said again after every connect; answers and events are for now, and are dropped while there is no broker.
+`told` only notes what is to be said; one task says it, so a slow or absent broker holds nobody up. Two kinds:
+
+1. What *stands* (states, discovery) is retained. It is said when it changed, and all of it again after every connect
+   and after Home Assistant's birth; if it could not be said it stays due. So the broker ends up with what is true.
+2. What is *said* (answers, events, announcements) is for now. While there is no broker it is dropped: it would be late.
+
+States go before discovery and before answers: who hears "done", or finds a new device, finds the state in place.
+Everything leaves at QoS 1, for brokers drop QoS 0 under load.
 """
 
 from __future__ import annotations
@@ -9,20 +15,32 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections import deque
+import re
+from collections import OrderedDict, deque
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
 from homebridge_svc.core.events import CommandHeard, Event
 from homebridge_svc.core.model import DeviceView, Json
-from homebridge_svc.core.orders import Decision
-from homebridge_svc.errors import DeviceError, WireError
+from homebridge_svc.core.orders import Answer, Decision, Say
+from homebridge_svc.errors import DeviceError
 from homebridge_svc.ports import Clock, Link, Message
-from homebridge_svc.publish.home_assistant import Discovery
-from homebridge_svc.wire.payloads import read_json
+from homebridge_svc.publish.home_assistant import RUN_FINISHED, Discovery
 
 log = logging.getLogger(__name__)
 
-WAITING = 1000  # sayings kept for a slow broker; the oldest are dropped
+WAITING: Final = 1000  # sayings kept for a slow broker; the oldest are dropped
+OPEN: Final = 256  # commands whose last answer is still to come, as many as may wait (rule 8)
+_LEVEL = re.compile(r"[^/+#\x00-\x1f\ud800-\udfff]{1,64}")  # what may be one level of a topic
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A command that is not answered for good. text: to be echoed where its caller knows no id (rule 4)."""
+
+    text: str | None
+    phrase: bool
 
 
 class MqttPublisher:
@@ -33,45 +51,48 @@ class MqttPublisher:
         self._clock = clock
         self._base = base
         self._discovery = discovery
-        self._states: dict[str, str] = {}  # key -> payload as it should stand on the broker
-        self._dirty: set[str] = set()
-        self._sayings: deque[tuple[str, str]] = deque(maxlen=WAITING)
+        self._views: dict[str, DeviceView] = {}  # as last told
+        self._standing: dict[str, bytes] = {}  # topic -> what should stand there
+        self._due: dict[str, None] = {}  # topics of it that are still to be said, in order
+        self._sayings: deque[tuple[str, bytes]] = deque(maxlen=WAITING)
+        self._open: OrderedDict[str, _Open] = OrderedDict()
+        self._pumping: set[str] = set()  # pumps that were seen running and not yet off
         self._wake = asyncio.Event()
-        self._greet = False
-        self._running: dict[str, bool] = {}  # pump -> whether it ran when we last looked
+        self._idle = asyncio.Event()  # nothing is left to be said
 
     def listen(self) -> None:
         """Register with the link."""
         self._link.on_connect(self._connected)
         if self._discovery is not None:
-            self._link.subscribe(self._discovery.status_topic, self._birth)
+            self._link.subscribe(self._discovery.birth_topic, self._birth)
             self._link.subscribe(self._discovery.configs, self._config)
 
     def told(self, event: Event, decision: Decision, views: Mapping[str, DeviceView]) -> None:
         """Note what is to be said."""
         for key, view in views.items():
-            payload = _dump({**view.state, "available": view.available})
-            if self._states.get(key) != payload:
-                self._states[key] = payload
-                self._dirty.add(key)
+            if self._views.get(key) != view:
+                self._views[key] = view
+                self._stand(f"{self._base}/{key}/state", _dump({**view.state, "available": view.available}))
         if isinstance(event, CommandHeard):
+            text = None if event.delivery.has_id else event.text
+            self._open.setdefault(event.id, _Open(text, event.device is None))
+            if len(self._open) > OPEN:
+                self._open.popitem(last=False)
             self._event("heard", event.id, event.device, event.text, origin=event.origin)
         for answer in decision.answers:
-            said: dict[str, Json] = {"id": answer.command, "result": answer.say.value, "why": answer.why}
-            if answer.zh:
-                said["zh"] = answer.zh
-            if isinstance(event, CommandHeard) and not event.delivery.has_id:
-                said["do"] = event.text  # the caller minted no id: the text tells which command is meant
-            self._say(f"{self._base}/{answer.device or 'say'}/result", said)
-            self._event("answered", answer.command, answer.device, answer.why, result=answer.say.value)
+            self._answer(answer)
         for told in decision.announcements:
-            self._say(
-                f"{self._base}/announce", {"device": told.device, "text": told.text, "zh": told.zh, "alarm": told.alarm}
-            )
-            self._event("announced", event.id, told.device, told.text)
-        self._runs(views)
-        if self._dirty or self._sayings:
+            said: dict[str, Json] = {"device": told.device, "text": told.text, "zh": told.zh, "alarm": told.alarm}
+            self._say("announce", said)
+            self._event("announced", event.id, told.device, told.text, zh=told.zh, alarm=told.alarm)
+        self._runs(decision.cause, views)
+        if self._due or self._sayings:
+            self._idle.clear()
             self._wake.set()
+
+    async def settle(self) -> None:
+        """Wait until all that was noted is said; while there is no broker, for ever."""
+        await self._idle.wait()
 
     async def run(self) -> None:
         """Say what was noted, until cancelled."""
@@ -80,67 +101,101 @@ class MqttPublisher:
             self._wake.clear()
             try:
                 await self._speak()
+                self._idle.set()
             except DeviceError:
-                self._sayings.clear()  # no broker: they would be late; states are said again on connect
+                self._sayings.clear()  # what stands is tried again when the broker is back, or with the next news
 
     async def _speak(self) -> None:
-        if self._greet:
-            self._greet = False
-            if self._discovery is not None:
-                for topic, payload in self._discovery.payloads().items():
-                    await self._link.publish(topic, _dump(payload), qos=1, retain=True)
-            self._dirty.update(self._states)
-        while self._dirty:
-            key = self._dirty.pop()
-            await self._link.publish(f"{self._base}/{key}/state", self._states[key], retain=True)
-        while self._sayings:
-            topic, text = self._sayings.popleft()
-            await self._link.publish(topic, text, retain=text == "")
+        while self._due or self._sayings:
+            if self._due:
+                topic = next(iter(self._due))
+                payload = self._standing[topic]
+                await self._link.publish(topic, payload, qos=1, retain=True)
+                if self._standing[topic] == payload:  # nothing newer came meanwhile
+                    self._due.pop(topic, None)
+                    if not payload:
+                        del self._standing[topic]
+            else:
+                await self._link.publish(*self._sayings.popleft(), qos=1)
 
     async def _connected(self) -> None:
-        self._greet = True
-        self._wake.set()
+        self._greet()
 
     def _birth(self, message: Message) -> None:
-        if message.payload == b"online":
-            self._greet = True
-            self._wake.set()
+        if message.payload == b"online" and not message.retained:
+            self._greet()
+
+    def _greet(self) -> None:
+        """Everything is due again, states first."""
+        configs = self._discovery.payloads if self._discovery is not None else {}
+        for topic, payload in configs.items():
+            self._standing.setdefault(topic, _dump(payload))
+        self._due = dict.fromkeys(sorted(self._standing, key=lambda topic: topic in configs))
+        self._wake.set()
 
     def _config(self, message: Message) -> None:
-        """Remove what we once announced and the configuration no longer has."""
-        try:
-            payload: Json = read_json(message.payload) if message.payload else None
-        except WireError:
+        """Take away what we once announced and the configuration no longer has."""
+        if self._discovery is None or not message.payload:
             return
-        if self._discovery is not None and self._discovery.stale(message.topic, payload):
-            log.info("%s is no longer configured: taking it out of Home Assistant", message.topic)
-            self._sayings.append((message.topic, ""))
-            self._wake.set()
+        try:
+            payload: Json = json.loads(message.payload)
+        except (ValueError, RecursionError):  # somebody else's: ours are JSON
+            return
+        departed = self._discovery.departed(message.topic, payload)
+        without = self._discovery.without(message.topic, payload)
+        if departed is not None:
+            log.info("%s: no longer configured, taken out of Home Assistant", departed)
+            self._stand(message.topic, b"")
+            self._stand(f"{self._base}/{departed}/state", b"")
+        elif without is not None:
+            log.info("%s: has parts that are no more, taken out of Home Assistant", message.topic)
+            self._stand(message.topic, _dump(without))
+        self._wake.set()
 
-    def _runs(self, views: Mapping[str, DeviceView]) -> None:
+    def _answer(self, answer: Answer) -> None:
+        """Answer where the command came in; who said a phrase hears on `say/result` what became of all of it."""
+        command, _, step = answer.command.rpartition(".")
+        heard = self._open.get(answer.command)
+        whole = self._open.get(command) if heard is None and step.isdecimal() else heard
+        said: dict[str, Json] = {"id": answer.command, "result": answer.say.value, "why": answer.why, "zh": answer.zh}
+        if whole is not None and whole.text is not None:
+            said["do"] = whole.text
+        if answer.device is not None and _LEVEL.fullmatch(answer.device):
+            self._say(f"{answer.device}/result", said)
+        if answer.device is None or (heard is not None and heard.phrase):
+            self._say("say/result", said)
+        if answer.say.final and answer.say is not Say.DUPLICATE:  # the original's last answer is still to come
+            self._open.pop(answer.command, None)
+        self._event("answered", answer.command, answer.device, answer.why, result=answer.say.value, zh=answer.zh)
+
+    def _runs(self, chain: str, views: Mapping[str, DeviceView]) -> None:
+        """Tell the end of a run when the pump was read back as off: by then it is known how long it ran."""
         for key, view in views.items():
             if view.kind != "pump":
                 continue
-            running = bool(view.state.get("running"))
-            if self._running.get(key) and not running:
-                self._say(
-                    f"{self._base}/{key}/event",
-                    {
-                        "event_type": "run_finished",
-                        "seconds": view.state.get("last_run_s"),
-                        "why": view.state.get("last_stop"),
-                    },
+            phase, state = view.state.get("phase"), view.state
+            if phase == "running":
+                self._pumping.add(key)
+            elif key in self._pumping and phase != "stopping":
+                self._pumping.discard(key)
+                why = f"{state.get('last_stop')}"
+                self._event(
+                    RUN_FINISHED, chain, key, why, zh=state.get("last_stop_zh"), seconds=state.get("last_run_s")
                 )
-            self._running[key] = running
 
     def _event(self, kind: str, chain: str, device: str | None, text: str, **more: Json) -> None:
         at = self._clock.now().utc.isoformat(timespec="milliseconds")
-        said = {"event_type": kind, "id": chain, "device": device, "text": text, "at": at, **more}
-        self._say(f"{self._base}/event", said)
+        said: dict[str, Json] = {"event_type": kind, "id": chain, "device": device, "text": text, "at": at}
+        self._say("event", said | more)
 
     def _say(self, topic: str, payload: Mapping[str, Json]) -> None:
-        self._sayings.append((topic, _dump(payload)))
+        self._sayings.append((f"{self._base}/{topic}", _dump(payload)))
+
+    def _stand(self, topic: str, payload: bytes) -> None:
+        if self._standing.get(topic) != payload:
+            self._standing[topic] = payload
+            self._due[topic] = None
 
 
-def _dump(payload: Mapping[str, Json]) -> str:
-    return json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+def _dump(payload: Mapping[str, Json]) -> bytes:
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
