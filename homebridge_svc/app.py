@@ -14,7 +14,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ from homebridge_svc.web.server import WebServer
 log = logging.getLogger(__name__)
 
 STOP_WITHIN = 8.0  # real seconds that the OFFs get at a stop; the unit's TimeoutStopSec is larger
+LAST_WORDS = 1.0  # real seconds that the last states get to be told
 MIXING = 1.2  # real pipes mix: a purge takes longer than the plain volume (1.1 to 1.5)
 
 
@@ -113,6 +114,7 @@ async def serve(
         spec = parts.spec(dry_run=dry_run)
         audience: list[Audience] = [ChronicleWriter(journal, clock), desk]
         ears = [*parts.ears(), Timetable(spec.pumps, config.timezone, parts.surroundings)]
+        publisher = None
         if link is not None and config.mqtt is not None:
             SetTopics(config.mqtt.base_topic, link, parts.surroundings)
             publisher = _publisher(config, spec, link, clock)
@@ -138,6 +140,9 @@ async def serve(
             log.info("stopping: pumps go off first")
             notifier.stopping()
             await engine.stop(STOP_WITHIN)
+            if publisher is not None:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(publisher.settle(), LAST_WORDS)
             for task in tasks:
                 task.cancel()
 

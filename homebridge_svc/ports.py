@@ -29,6 +29,9 @@ class Clock(Protocol):
     def real(self, seconds: float) -> float:
         """Policy seconds as real seconds, for `loop.call_later`."""
 
+    def policy(self, unix: float) -> float:
+        """Unix seconds of a caller's clock as this one counts them."""
+
 
 class Ear(Protocol):
     """Anything that listens or polls until it is cancelled; reconnects by itself, never raises a peer's fault."""

@@ -85,7 +85,9 @@ class ChronicleWriter:
                 self._before[key] = state
                 if before is not None:
                     text = ", ".join(
-                        f"{part} {before[part]} → {value}" for part, value in state.items() if value != before[part]
+                        f"{part} {_word(before[part])} → {_word(value)}"
+                        for part, value in state.items()
+                        if value != before[part]
                     )
                     self._row(chain, "changed", key, text)
 
@@ -97,3 +99,11 @@ def name(action: Action) -> str:
     """An action as people read it: `PutVolume level=12`."""
     fields = [f"{field}={getattr(action, field)}" for field in action.__dataclass_fields__]
     return " ".join([type(action).__name__, *fields])
+
+
+def _word(value: Json) -> str:
+    if value is None:
+        return "?"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)

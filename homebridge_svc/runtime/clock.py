@@ -47,6 +47,11 @@ class SystemClock:
         """Policy seconds as real seconds."""
         return max(0.0, seconds / self._speed)
 
+    def policy(self, unix: float) -> float:
+        """Unix seconds of a caller's clock as this one counts them: the same, unless it is scaled."""
+        began = self._utc0.timestamp()
+        return unix if self._speed == 1.0 else began + (unix - began) * self._speed
+
     def _synced(self) -> bool:
         if not self._trusted:
             self._trusted = self._marker.exists()  # once synchronised, it stays so: no stat per event

@@ -45,7 +45,7 @@ class Hearing:
                     packet=(message.topic, message.packet_id, _digest(message.payload)) if message.qos else None,
                     age_bound=message.age_bound,
                     caller=origin,
-                    sent_at=payload.at,
+                    sent_at=None if payload.at is None else self._home.clock.policy(payload.at),
                     has_id=payload.id is not None,
                 ),
             )

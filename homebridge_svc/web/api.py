@@ -74,13 +74,14 @@ class Api:
             return failure(400, str(problem), HINT)
         if self._asking >= ASKING:
             return failure(429, "too many callers wait for answers", "try again in a moment")
+        sent_at = None if wanted.at is None else self._clock.policy(wanted.at)
         command = CommandHeard(
             id=wanted.id or self._new_id(),
             at=self._clock.now(),
             origin="web",
             text=wanted.text,
             device=wanted.device,
-            delivery=Delivery(caller=f"web:{request.remote}", sent_at=wanted.at, has_id=wanted.id is not None),
+            delivery=Delivery(caller=f"web:{request.remote}", sent_at=sent_at, has_id=wanted.id is not None),
         )
         self._asking += 1
         try:

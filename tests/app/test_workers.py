@@ -47,6 +47,9 @@ class ManualClock:
     def real(self, seconds: float) -> float:
         return seconds
 
+    def policy(self, unix: float) -> float:
+        return unix
+
 
 class Hand:
     """An executor that a test steers: `does` is what it does with an order."""

@@ -31,6 +31,9 @@ class LeapingClock:
     def real(self, _seconds: float) -> float:
         return 0.0
 
+    def policy(self, unix: float) -> float:
+        return unix
+
     def step(self, seconds: float) -> None:
         """The wall clock is put forward or back; durations do not notice."""
         self.utc += timedelta(seconds=seconds)

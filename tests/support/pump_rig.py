@@ -48,13 +48,13 @@ class Relay:
     on_since: float = 0.0
     off_since: float = -1e9
     fires: float | None = None
-    total: float = 0.0  # seconds on, in all
+    ended: Callable[[], None] = lambda: None  # called when it opens, before it does
 
     def switch(self, on: bool, mono: float) -> None:
         if on and not self.on:
             self.on_since = mono
         elif self.on and not on:
-            self.total += mono - self.on_since
+            self.ended()
             self.off_since = mono
         self.on = on
 
@@ -95,6 +95,7 @@ class Rig:
         self.closures: list[float] = []  # when our orders closed the relay
         self.unclean = -1e9  # mono of the last fault of link or daemon
         self.watch: Callable[[Decision, Phase], None] = lambda _out, _before: None
+        self.ends_by = 0.0  # mono: when the run that our last ON began or extended has to be over
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._count = itertools.count(1)
         self.boot()
@@ -277,6 +278,9 @@ class Rig:
     def _arrive(self, order: Order) -> None:
         if isinstance(order.action, SwitchOn) and not self.relay.on:
             self.closures.append(self.mono)
+        if isinstance(order.action, SwitchOn):
+            dead_man = order.action.dead_man
+            self.ends_by = self.mono + (self.spec.max_run if dead_man is None else dead_man - 60.0)
         if isinstance(order.action, SwitchOn | SwitchOff):
             self.relay.order(order.action, self.mono)
         else:

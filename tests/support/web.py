@@ -35,6 +35,9 @@ class HandClock:
     def real(self, seconds: float) -> float:
         return seconds
 
+    def policy(self, unix: float) -> float:
+        return unix
+
     def forward(self, seconds: float) -> None:
         self._now = Now(self._now.utc + timedelta(seconds=seconds), self._now.mono + seconds)
 

@@ -59,12 +59,13 @@ class Webhook:
             raise Refused("the hook's token is missing or wrong")
         payload = read(body, field="phrase")
         origin = f"hook:{self._options.name}"
+        sent_at = None if payload.at is None else self._home.clock.policy(payload.at)
         command = CommandHeard(
             id=payload.id or self._home.new_id(),
             at=self._home.clock.now(),
             origin=origin,
             text=payload.text,
-            delivery=Delivery(caller=origin, sent_at=payload.at, has_id=payload.id is not None),
+            delivery=Delivery(caller=origin, sent_at=sent_at, has_id=payload.id is not None),
         )
         if not self._home.post(command):
             raise Unreachable("too many commands at once")

@@ -24,8 +24,8 @@ function words(row) {
 function title(row) {
   const quote = row.kind === "heard" && row.text.match(QUOTE);
   if (quote) return spoken(quote[1]);
-  const [, part, to] = row.kind === "changed" && row.text.match(CHANGE) || []; // "phase running → resting, …", "on False → True"
-  if (part) return part === "on" ? t(to === "True" ? "on" : "off") : t(`pump.${to}`, t(`phase.${to}`, to));
+  const [, part, to] = row.kind === "changed" && row.text.match(CHANGE) || []; // "phase running → resting, …", "on no → yes"
+  if (part) return part === "on" ? t(to === "yes" ? "on" : "off") : t(`pump.${to}`, t(`phase.${to}`, to));
   const [, end, way, why] = row.kind === "changed" && row.text.match(LINE) || []; // "living_room.udp is gone: no answer"
   return end ? t(way === "there" ? "there" : "away", end.split(".")[1]?.toUpperCase() ?? "") + (why ?? "") : words(row);
 }
