@@ -267,8 +267,12 @@ class Facts:
             return {}
         better = band is None and any(ability.sees_power for ability in self.spec.channels.values())
         came_up = max(self.came_up.values(), default=NEVER)
-        found = {Sign.ANSWERS_ONLY if better else Sign.ANSWERS: Seen(self.answered_at, came_up)}
-        return found | {Sign.CAME_UP: Seen(STANDS, came_up)} if self.came_up else found
+        found = {Sign.CAME_UP: Seen(STANDS, came_up)} if self.came_up else {}
+        if not better:
+            found[Sign.ANSWERS] = Seen(self.answered_at, came_up)
+        elif self.told_off_at is None:
+            found[Sign.ANSWERS_ONLY] = Seen(self.answered_at, came_up)
+        return found
 
     def _without_meter(self) -> dict[Sign, Seen]:
         """Signs that count only where no fresh watts know better."""
@@ -278,8 +282,8 @@ class Facts:
             return found | {Sign.BLIND: now}
         if not self.answering():
             found |= {Sign.LIKELY_OFF: now, Sign.UNHEARD: Seen(STANDS, max(self.lost_at, self.watts_at))}
-            if self.told_off_at is not None:
-                found[Sign.TOLD_OFF] = now
+        if self.told_off_at is not None and not self.says_on():
+            found[Sign.TOLD_OFF] = now
         return found
 
     def _after_sleep(self, mono: float, sleep: SleepWindow, found: dict[Sign, Seen]) -> dict[Sign, Seen]:

@@ -237,6 +237,8 @@ def test_a_channel_that_answered_all_along_does_not_say_that_it_woke() -> None:
     house.body.wake()
     house.advance(60)
     house.body._state = Body.ASLEEP  # by the remote, with its network up all the time
+    house.advance(6)
+    house.away.add("adb")  # it has told, and leaves
     house.advance(60)
     assert house.phase() is not Power.ON
     assert house.view["desired"] == "off"
@@ -272,3 +274,25 @@ def test_no_row_leads_from_doubt_or_light_off_to_a_cut() -> None:
             assert row.sign is Sign.MAINS_OFF
         if row.to is Power.OFF:
             assert row.sign in (Sign.FAINT, Sign.FAINT_AFTER_SLEEP, Sign.TOLD_OFF, Sign.LIKELY_OFF)
+
+
+def test_a_channel_that_only_seems_to_be_up_does_not_hold_up_the_cut() -> None:
+    house = running(cut_after=20.0)
+    house.wish(OFF)
+    house.until(Power.OFF, 60)
+    house.machine._facts.up["udp"] = True  # its adapter has not noticed yet
+    event = ProjectorReported("late", house.now(), "cinema", "udp", Power.ON)
+    house._call(lambda now, out: house.machine.report(event, now, out))
+    house.advance(10)
+    house.advance(120)
+    assert house.phase() is Power.CUT
+    assert house.view["desired"] == "off"
+
+
+def test_a_plug_that_lies_about_watts_does_not_overrule_the_projector() -> None:
+    house = running(cut_after=0.0)
+    house.noise = -95.0
+    house.advance(600)
+    assert house.phase() is Power.ON
+    assert house.view["desired"] == "on"
+    assert not house.sent(SwitchOff)

@@ -231,3 +231,37 @@ def test_the_table_is_data_from_which_a_diagram_is_drawn() -> None:
     for phase in Power:
         assert f" {phase.value} -->" in drawn
         assert f"--> {phase.value}:" in drawn
+
+
+def test_on_after_an_off_whose_effect_nobody_saw_yet_waits_until_that_is_clear() -> None:
+    house = running(channels={"ir": IR}, power_off=("ir",), power_on=("ir",))
+    house.lose_reports = True
+    house.wish(OFF)
+    house.advance(1)
+    command = house.wish(ON)
+    assert house.said(command) == [Say.ACCEPTED]
+    house.lose_reports = False
+    house.advance(120)
+    assert house.said(command)[-1] is Say.DONE
+    assert house.body.state is Body.AWAKE
+
+
+def test_a_toggle_does_not_trust_a_meter_that_lags_behind_an_order_of_unknown_outcome() -> None:
+    house = running(channels={"adb": ADB, "ir": IR_TOGGLE}, power_off=("adb", "ir"))
+    house.faults["adb"] = ["unknown_done"]
+    house.noise = 81.0
+    command = house.wish(OFF)
+    house.advance(6)
+    house.noise = 0.0
+    house.advance(60)
+    assert house.said(command)[-1] is Say.DONE
+    assert not house.sent(Sleep, to="ir")
+
+
+def test_off_while_nothing_is_known_yet_is_what_is_desired_when_it_is_found_on() -> None:
+    house = House(spec())
+    house.body._state = Body.AWAKE
+    command = house.wish(OFF)
+    house.advance(60)
+    assert house.said(command)[-1] is Say.DONE
+    assert house.view["desired"] == "off"
