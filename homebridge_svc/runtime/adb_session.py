@@ -63,7 +63,9 @@ BROKEN = (
 
 
 class _Transport(TcpTransportAsync):  # type: ignore[misc]  # the library has no types
-    """adb-shell's TCP with an end, a size limit, keepalive and a close that does not wait."""
+    """adb-shell's TCP with an end, a size limit, keepalive, whole packets and a close that does not wait."""
+
+    _header = b""  # waits for the data that it announces
 
     async def connect(self, transport_timeout_s: float | None) -> None:
         """Connect and ask the kernel to notice a dead peer."""
@@ -82,6 +84,15 @@ class _Transport(TcpTransportAsync):  # type: ignore[misc]  # the library has no
         if not data:
             raise ConnectionResetError("the peer closed the connection")
         return data
+
+    async def bulk_write(self, data: bytes, transport_timeout_s: float | None) -> int:
+        """Write a packet in one go: adb-shell hands over header and data apart, and the peer would wake up twice."""
+        if not self._header and len(data) == adb.HEADER_SIZE and adb.decode_header(data).length:
+            self._header = data
+            return len(data)
+        packet, self._header = self._header + data, b""
+        sent: int = await super().bulk_write(packet, transport_timeout_s)
+        return sent
 
     async def close(self) -> None:
         """Abort."""
@@ -198,7 +209,7 @@ def make_key(path: Path, comment: str) -> None:
     )
     numbers = private.public_key().public_numbers()
     public = adb.encode_public_key(PublicKey(numbers.n, numbers.e, comment))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123  Path has no mode
         file.write(pem)
     path.with_name(path.name + ".pub").write_bytes(public)

@@ -152,10 +152,12 @@ def test_after_stopping_nothing_new_begins() -> None:
 
 def test_dry_run_reads_and_moves_nothing() -> None:
     flat = Flat(replace(SPEC, dry_run=True))
-    out = flat.say("run", "bathroom")
-    assert all(isinstance(order.action, ReadState) for order in out.orders)
-    assert out.refusals
-    assert all("dry run" in refusal.why for refusal in out.refusals)
+    told = [flat.say("run", "bathroom"), flat.say("on", "lamp"), *(flat.pass_time(5) for _ in range(20))]
+    assert all(isinstance(order.action, ReadState) for out in told for order in out.orders)
+    refusals = [refusal for out in told for refusal in out.refusals]
+    assert {refusal.order.endpoint for refusal in refusals} >= {"pump_plug", "lamp"}
+    assert all("dry run" in refusal.why for refusal in refusals)
+    assert {answer.say for out in told for answer in out.answers} == {Say.ACCEPTED, Say.FAILED}
 
 
 def test_facts_about_strangers_are_ignored() -> None:
