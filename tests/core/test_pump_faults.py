@@ -164,7 +164,9 @@ def test_a_late_off_report_does_not_pass_for_the_end_of_a_lost_off() -> None:
     rig.ask(RunPump(60))
     rig.advance(59.9)
     rig.lose, rig.mute = 2, 0
-    rig.report(on=False, after=0.5)  # late, and wrong
+    rig.report(on=False, after=0.15)  # late, and wrong
+    rig.advance(0.26)
+    assert rig.phase == "stopping"  # the OFF has not even left
     rig.advance(30)
     assert not rig.relay.on
     assert rig.phase == "resting"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from support.pump_rig import Rig
+from support.pump_rig import SHANGHAI, Rig
 
 from homebridge_svc.core.hot_water.table import OFF, RULES, TABLE, Cue, Phase
 from homebridge_svc.core.intents import ResetPump, RunPump, StopPump
-from homebridge_svc.core.model import PumpSpec, ScheduleWindow
+from homebridge_svc.core.model import HomeSpec, PumpSpec, ScheduleWindow
 from homebridge_svc.core.orders import ReadState, SwitchOff, SwitchOn
+from homebridge_svc.core.safety import Gate
 
 BARE = PumpSpec("bathroom", "热水", "pump_plug", dead_man=True, schedule=(ScheduleWindow("daily", 960, 960, 1200.0),))
 METERED = replace(BARE, plug_meters=True)
@@ -354,6 +355,15 @@ def test_a_sensor_that_says_hot_for_ever_stops_no_slot_for_more_than_a_day() -> 
     rig.advance(23.9 * 3600)
     rig.temperature = lambda _mono: 40.0
     assert rig.slot()
+
+
+def test_a_rest_that_ends_a_rounding_error_too_late_is_over() -> None:
+    rig = ready(replace(BARE, min_rest=300.1, max_starts_per_hour=10_000, max_per_day=1e9))
+    rig.gate = Gate(HomeSpec("Asia/Shanghai"), SHANGHAI)  # the machine alone
+    for step in range(150):
+        rig.ask(RunPump(5.0 + step * 0.0137))
+        rig.advance(400.0 + step * 0.0071)  # the rig fails when a deadline does not move on
+        assert rig.phase == "idle"
 
 
 # Hands

@@ -126,8 +126,8 @@ class Rig:
         """The daemon is killed; what was on its way to it is lost; the relay lives on."""
         alive, self.pump = self.pump, None  # type: ignore[assignment]  # there is none for a while
         assert alive is not None
+        self.fault(seconds)
         self.advance(seconds)
-        self.unclean = self.mono
         self.boot()
 
     def ask(self, intent: PumpIntent | None = None, *, person: bool = True) -> str:
@@ -156,7 +156,8 @@ class Rig:
         if not self.link_up:
             return
         if self.mute:
-            self.mute, self.unclean = self.mute - 1, self.mono
+            self.mute -= 1
+            self.fault()
             return
         said = self.relay.on if on is None else on
         watts = (self.relay.watts if said else 0.0) if self.metering else None
@@ -184,8 +185,13 @@ class Rig:
         self.hear(SensorReported(self._id(), self.now, sensor, value, retained))
 
     def link(self, up: bool) -> None:
-        self.link_up, self.unclean = up, self.mono
+        self.link_up = up
+        self.fault(1.0)  # what is under way meets it
         self.hear(EndpointChanged(self._id(), self.now, self.spec.plug, up))
+
+    def fault(self, seconds: float = 0.0) -> None:
+        """Link or daemon are not sound, from now on for so long."""
+        self.unclean = max(self.unclean, self.mono + seconds)
 
     def halt(self) -> None:
         self._do(self.pump.stop_all)
@@ -205,6 +211,8 @@ class Rig:
             if self.relay.fires is not None and self.relay.fires <= self.mono:
                 self.relay.fires = None
                 self.relay.switch(self.relay.toggles and not self.relay.on, self.mono)
+                if self.relay.on:
+                    self.fault()
                 self.report()
             while self._queue and self._queue[0][0] <= self.mono:
                 heapq.heappop(self._queue)[2]()
@@ -270,7 +278,8 @@ class Rig:
         if not self.link_up:
             self._outcome(order, Result.UNREACHABLE, "no route", after=0.5)
         elif self.lose:
-            self.lose, self.unclean = self.lose - 1, self.mono
+            self.lose -= 1
+            self.fault()
             self._outcome(order, Result.DONE, after=0.2)
         else:
             self._later(0.1, lambda: self._arrive(order))

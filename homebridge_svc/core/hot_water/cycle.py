@@ -173,7 +173,7 @@ class Pump:
         ran = now.mono - run.started
         left_today = self._drive.books.seconds_left(now)
         limit = min(ran + (seconds or 0.0), ran + left_today, self._spec.max_run, HARD_RUN)
-        if limit > run.limit + 1:
+        if self._drive.phase is Phase.RUNNING and limit > run.limit + 1:  # a second ON would hide the first one's fate
             self._drive.extend(run, limit, command, now, out)
         left = span(run.limit - ran)
         out.answer(

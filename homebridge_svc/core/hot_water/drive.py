@@ -67,13 +67,12 @@ class Drive(Halt):
             self.relay.close(dead_man, run.chain, why, now, out)
 
     def extend(self, run: Run, limit: float, command: str, now: Now, out: Decision) -> None:
-        """Move the end of the run and arm a dead-man for what is left of it."""
+        """Move the end of a confirmed run and arm a dead-man for what is left of it."""
         run.limit = limit
         self._timers[Timer.LIMIT] = run.started + limit
         self.books.limit, self.books.on_at_most = limit, limit + MARGIN if self._spec.dead_man else math.inf
         self.remember(now, out)
-        if not (run.by_hand and self.phase is Phase.STARTING):
-            self.relay.close(run.started + limit - now.mono + MARGIN, command, "a longer run was asked for", now, out)
+        self.relay.close(run.started + limit - now.mono + MARGIN, command, "a longer run was asked for", now, out)
 
     def end(self, cue: Cue, say: Say, said: Said, now: Now, out: Decision, *, chain: str | None = None) -> None:
         """End the run: answer who asked for it, and OFF. chain: who ended it, if not the run itself."""
@@ -83,7 +82,6 @@ class Drive(Halt):
         run.ended, self.last, self._shut = True, said, False
         for command in run.waiters:
             out.answer(command, self._spec.key, say, said.en, said.zh)
-        run.waiters.clear()
         self.move(cue, chain or run.chain, said.en, now, out)
 
     def plug(self, event: PlugReported, now: Now, out: Decision) -> None:
