@@ -79,7 +79,7 @@ class _Demo:
         from homebridge_svc.runtime.redact import Redactor
         from homebridge_svc.virtual_home.mqtt_peer import Broker
         from homebridge_svc.virtual_home.scenario import Player
-        from homebridge_svc.virtual_home.stage import Addresses, Stage
+        from homebridge_svc.virtual_home.stage import HOMES, Addresses, Stage
 
         redactor, clock = Redactor(), SystemClock(speed=self._speed, trusted=True)
         logs.set_up("warning", redactor)
@@ -89,7 +89,7 @@ class _Demo:
         async with AsyncExitStack() as stack:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="homebridge-demo-")))
             broker = Broker("127.0.0.1", _free_port())
-            home = os.getpid() % 250 + 1  # several demos on one machine keep apart
+            home = os.getpid() % HOMES  # several demos on one machine keep apart
             stage = await stack.enter_async_context(Stage(Addresses(broker, home), clock))
             file = stage.write_config(directory, mqtt=f"embedded:{broker.port}", web=f"127.0.0.1:{self._port}")
             make_key(directory / "state" / "adbkey", "homebridge-svc demo")  # as `pair adb` would

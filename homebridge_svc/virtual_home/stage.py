@@ -35,6 +35,7 @@ from homebridge_svc.virtual_home.xgimi_udp import XgimiUdp
 from homebridge_svc.wire import adb
 from homebridge_svc.wire.mqtt_values import Json
 
+HOMES = 50_000  # virtual homes that fit beside each other into 127.50.0.0 … 127.249.249.255
 TOKEN = bytes.fromhex("00112233445566778899aabbccddeeff")  # of an emulated plug; opens nothing
 BASE = "homebridge_svc"
 SCENES = "xiaoai/scene"
@@ -153,26 +154,29 @@ flow = "5 L/min"
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where things are. Several virtual homes on one machine take different `home` numbers, 1 … 250."""
+    """Where things are. Several virtual homes on one machine take different `home` numbers, 0 … HOMES - 1."""
 
     broker: Broker
-    home: int = 1
+    home: int = 0
     adb_port: int = 5555
 
     @property
     def local(self) -> str:
         """The daemon's own address, to which projectors answer."""
-        return f"127.77.{self.home}.1"
+        return self._at(1)
 
     @property
     def projector(self) -> str:
         """The living room's projector."""
-        return f"127.77.{self.home}.20"
+        return self._at(20)
 
     @property
     def miio(self) -> str:
         """Its plug."""
-        return f"127.77.{self.home}.31"
+        return self._at(31)
+
+    def _at(self, number: int) -> str:
+        return f"127.{50 + self.home // 250}.{self.home % 250}.{number}"
 
 
 class Stage:

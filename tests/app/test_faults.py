@@ -166,6 +166,7 @@ async def test_after_kill_9_in_a_run_the_first_thing_is_off_with_read_back(tmp_p
             await home.broker.say("homebridge_svc/bathroom/set", "run 2m")
             await home.sees("bathroom.running", True)
             assert home.stage.water.on
+            await home.holds("the ON is overheard", lambda: any('"ON"' in payload for _, payload, _ in heard))
             await home.kill()
             at = len(heard)
             await home.spawn()

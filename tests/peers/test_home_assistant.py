@@ -98,7 +98,7 @@ class Daemon:
 @contextlib.asynccontextmanager
 async def flat(directory: Path, broker: Mosquitto) -> AsyncIterator[tuple[Stage, Daemon]]:
     """The virtual home and a daemon for it, not started yet."""
-    async with Stage(Addresses(broker.address, os.getpid() % 250 + 1), SystemClock(trusted=True)) as stage:
+    async with Stage(Addresses(broker.address, os.getpid() % HOMES), SystemClock(trusted=True)) as stage:
         for body in stage.bodies.values():
             body.boot_time = body.cool_time = 3.0
         config = stage.write_config(directory, mqtt=f"mqtt://127.0.0.1:{broker.port}", web="127.0.0.1:0")

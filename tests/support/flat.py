@@ -20,9 +20,9 @@ from homebridge_svc.runtime.adb_session import make_key
 from homebridge_svc.runtime.clock import SystemClock
 from homebridge_svc.runtime.redact import Redactor
 from homebridge_svc.virtual_home.mqtt_peer import Broker
-from homebridge_svc.virtual_home.stage import Addresses, Stage
+from homebridge_svc.virtual_home.stage import HOMES, Addresses, Stage
 
-_homes = itertools.count(os.getpid() % 120)
+_homes = itertools.count(os.getpid() * 100)  # of every process its own
 
 
 class Flat:
@@ -43,7 +43,7 @@ class Flat:
     async def __aenter__(self) -> Self:
         await self.broker.start()
         self._stack.push_async_callback(self.broker.stop)
-        addresses = Addresses(Broker(HOST, self.broker.port), next(_homes) % 250 + 1)
+        addresses = Addresses(Broker(HOST, self.broker.port), next(_homes) % HOMES)
         self.stage = await self._stack.enter_async_context(Stage(addresses, self.clock))
         url = f"mqtt://{HOST}:{self.broker.port}"
         self.config = self.stage.write_config(self.directory, mqtt=url, web=f"{HOST}:{self.web_port}")

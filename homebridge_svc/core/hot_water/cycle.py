@@ -321,5 +321,6 @@ class Pump:
             "locked": None if lock is None else lock.why.en,
             "locked_zh": None if lock is None else lock.why.zh,
             "unattended": "ok" if unattended is None else unattended.en,
+            "unattended_zh": None if unattended is None else unattended.zh,
         }
         return DeviceView(self._spec.key, "pump", self._spec.name, drive.relay.up, state)
