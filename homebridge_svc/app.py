@@ -41,6 +41,7 @@ from homebridge_svc.runtime import registry
 from homebridge_svc.runtime.broker import EmbeddedBroker
 from homebridge_svc.runtime.clock import SystemClock, new_id
 from homebridge_svc.runtime.journal import Journal
+from homebridge_svc.runtime.machine import note_boot
 from homebridge_svc.runtime.mqtt_line import Account
 from homebridge_svc.runtime.mqtt_link import MqttLink
 from homebridge_svc.runtime.redact import Redactor
@@ -93,6 +94,7 @@ async def serve(
         redactor.add(secret.get_secret_value())
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store(state_dir / "state.sqlite3"))
+        await note_boot(store)
         journal = await stack.enter_async_context(Journal(store, redactor))
         engine = Engine(clock=clock, store=store, new_id=new_id, petted=notifier.watchdog)
         figures = {"homebridge_mqtt_connected": 0.0}

@@ -28,12 +28,17 @@ class Timetable:
     def __init__(self, pumps: Mapping[str, PumpSpec], timezone: str, surroundings: Surroundings) -> None:
         self._home = surroundings
         self._zone = ZoneInfo(timezone)
-        self._triggers = {
-            (key, slot): CronTrigger(hour=minute // 60, minute=minute % 60, timezone=self._zone)
-            for key, pump in pumps.items()
-            for window in pump.schedule
-            for slot, minute in slots(window)
-        }
+        self._slots: dict[int, set[tuple[str, str]]] = {}  # minute since midnight -> (pump, slot)
+        for key, pump in pumps.items():
+            for window in pump.schedule:
+                for slot, minute in slots(window):
+                    self._slots.setdefault(minute, set()).add((key, slot))
+        hours: dict[int, list[str]] = {}  # one trigger a minute of the hour: asking hundreds would stall the loop
+        for minute in sorted(self._slots):
+            hours.setdefault(minute % 60, []).append(str(minute // 60))
+        self._triggers = [
+            CronTrigger(hour=",".join(of_day), minute=minute, timezone=self._zone) for minute, of_day in hours.items()
+        ]
 
     async def run(self) -> None:
         """Wait for slots until cancelled."""
@@ -43,20 +48,18 @@ class Timetable:
             if now.utc < heard - ANY or now.utc - heard > BACKLOG:  # the clock was stepped
                 heard = min(now.utc, max(heard, now.utc - BACKLOG))
             coming = self._next(heard)
-            if coming is None or coming[0] > now.utc:
-                nap = LONGEST_NAP if coming is None else (coming[0] - now.utc).total_seconds()
+            if coming is None or coming > now.utc:
+                nap = LONGEST_NAP if coming is None else (coming - now.utc).total_seconds()
                 await self._home.clock.sleep(min(LONGEST_NAP, nap))
                 continue
-            heard = coming[0]
-            for pump, slot in coming[1]:
-                local_date = heard.astimezone(self._zone).date().isoformat()
+            heard = coming
+            local = heard.astimezone(self._zone)
+            for pump, slot in sorted(self._slots.get(local.hour * 60 + local.minute, ())):
+                local_date = local.date().isoformat()
                 self._home.post(ScheduleDue(self._home.new_id(), now, pump, slot, heard, local_date))
 
-    def _next(self, after: datetime) -> tuple[datetime, list[tuple[str, str]]] | None:
-        """Find the earliest time after `after` (UTC) at which slots come, and which."""
-        times: dict[datetime, list[tuple[str, str]]] = {}
-        for name, trigger in self._triggers.items():
-            local = trigger.get_next_fire_time(None, (after + ANY).astimezone(self._zone))
-            if local is not None:
-                times.setdefault(local.astimezone(UTC), []).append(name)
-        return min(times.items(), default=None)
+    def _next(self, after: datetime) -> datetime | None:
+        """Find the earliest time after `after` at which a slot comes, both UTC."""
+        begin = (after + ANY).astimezone(self._zone)
+        times = (trigger.get_next_fire_time(None, begin) for trigger in self._triggers)
+        return min((local.astimezone(UTC) for local in times if local is not None), default=None)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
@@ -60,7 +61,7 @@ class _Scene:
 @dataclass(slots=True)
 class _Reading:
     value: float | None = None
-    mono: float = 0.0
+    mono: float = -math.inf
     up: bool = True
 
 
@@ -106,12 +107,11 @@ class Home:
                 if plug := self._plugs.get(event.order.endpoint):
                     plug.finished(event, out)
             case ScheduleDue():
-                if pump := self._pumps.get(event.pump):
-                    pump.due(event, now, out)
+                self._due(event, now, out)
             case TimeReached() | Heartbeat():
                 self._tick(now, out)
             case Started():
-                self._interpreter.restore(event.memory.get("seen"))
+                self._interpreter.restore(event.memory.get("seen"), now)
                 for machine in self._all():
                     machine.start(event.memory, now, out)
             case Stopping():
@@ -187,6 +187,10 @@ class Home:
         match intent:
             case SwitchPlug() if key in self._plugs:
                 self._plugs[key].wish(intent, step.id, now, out)
+            case RunPump() if key in self._pumps and (other := self._heater_serves(key, now)):
+                why = f"{other} is running on the same heater: they take turns"
+                out.note(step.id, key, "semantics 21", why)
+                out.answer(step.id, key, Say.REFUSED, why, "同一台热水器正在给另一路供水，请稍后再试")
             case RunPump() | StopPump() | ResetPump() if key in self._pumps:
                 self._pumps[key].wish(intent, step.id, event.person, now, out)
             case SwitchPlug() | RunPump() | StopPump() | ResetPump():
@@ -195,6 +199,24 @@ class Home:
                 self._projectors[key].wish(intent, step.id, now, out)
             case _:
                 self._misfit(step, out)
+
+    def _due(self, event: ScheduleDue, now: Now, out: Decision) -> None:
+        pump = self._pumps.get(event.pump)
+        if pump is None:
+            return
+        if other := self._heater_serves(event.pump, now):
+            out.note(event.id, event.pump, "semantics 21", f"left out: {other} is running on the same heater")
+            return
+        pump.due(event, now, out)
+
+    def _heater_serves(self, key: str, now: Now) -> str | None:
+        """Which other pump is running on the same heater (rule 21); None: the heater is free."""
+        heater = self._spec.pumps[key].heater
+        for other, spec in self._spec.pumps.items():
+            shared = other != key and heater is not None and spec.heater == heater
+            if shared and self._pumps[other].view(now).state["phase"] in ("starting", "running"):
+                return other
+        return None
 
     def _misfit(self, step: Step, out: Decision) -> None:
         kinds: dict[str, Mapping[str, object]] = {
@@ -231,9 +253,12 @@ class Home:
     def _say_failures(self, out: Decision) -> None:
         """The speaker's own 好的 only says "heard": what was then refused or failed is said aloud."""
         for answer in out.answers:
+            if answer.say is Say.DUPLICATE:
+                continue  # the original's last answer is still to come
             if answer.say.final and answer.command in self._spoken:
                 self._spoken.discard(answer.command)
-                if answer.say in (Say.REFUSED, Say.EXPIRED, Say.FAILED):
+                said = any(told.device == answer.device for told in out.announcements)  # by the machine, in its words
+                if answer.say in (Say.REFUSED, Say.EXPIRED, Say.FAILED) and not said:
                     out.announce(answer.device, answer.why, answer.zh or answer.why)
 
     # -- facts ---------------------------------------------------------------------------------------------------
@@ -252,7 +277,9 @@ class Home:
         reading = self._readings.get(event.sensor)
         if reading is None:
             return
-        reading.value, reading.mono, reading.up = event.value, now.mono, True
+        reading.value = event.value
+        if not event.retained:  # history is shown, and is no reading of now
+            reading.mono, reading.up = now.mono, True
         for pump in self._pumps.values():
             pump.sensor(event, now, out)
 

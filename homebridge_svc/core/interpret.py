@@ -7,17 +7,20 @@ Theory of operation. A command passes four guards in this order, the first that 
     3. stale           older than FRESH seconds                                      (rule 6)
     4. same content    from another source within TWIN seconds, state-like only      (rule 7)
 
-Age is the larger of what the link can vouch for and what the caller's own `at` says, after the smallest delay ever
-seen from that caller is taken off: a caller's wrong clock can make a message older, never lock the family out.
+Age is the larger of what the link can vouch for and what the caller's own `at` says (core/callers.py): a wrong clock
+can make a message older, never lock the family out.
 """
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections import OrderedDict
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from homebridge_svc.core.callers import FRESH, Callers
 from homebridge_svc.core.commands import parse, parse_line
 from homebridge_svc.core.intents import Intent, PressKey, StepVolume
 from homebridge_svc.core.orders import Say
@@ -28,11 +31,11 @@ if TYPE_CHECKING:
     from homebridge_svc.core.events import CommandHeard
     from homebridge_svc.core.model import HomeSpec, Json, Now
 
-FRESH = 15.0  # seconds: older never acts (rule 6)
 TWIN = 3.0  # seconds: the same sentence heard by two sources is one (rule 7)
 REMEMBERED = 1024  # ids and packets kept in memory
 STORED = 32  # of them, the newest survive a restart: a broker redelivers what was not acknowledged
-CALLERS = 64  # callers whose clock offset is kept, least recently heard forgotten first
+REDELIVERY = 60.0  # seconds: a session that is resumed later has ended, and its packet ids mean something else
+SENTENCES = 64  # contents kept for guard 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,33 +64,32 @@ class Interpreter:
     def __init__(self, spec: HomeSpec) -> None:
         self._spec = spec
         self._phrases = {normalise(phrase): commands for phrase, commands in spec.phrases.items()}
-        self._seen: OrderedDict[str, None] = OrderedDict()
-        self._offsets: OrderedDict[str, float] = OrderedDict()
+        self._seen: OrderedDict[str, float] = OrderedDict()  # mark -> mono
+        self._callers = Callers()
         self._recent: OrderedDict[tuple[str, str], tuple[str, float]] = OrderedDict()  # content -> (origin, mono)
 
-    def restore(self, memory: Json) -> None:
+    def restore(self, memory: Json, now: Now) -> None:
         """Take back what `seen` gave before a restart; anything else is ignored."""
         if isinstance(memory, list):
-            self._remember(mark for mark in memory if isinstance(mark, str))
+            self._remember((mark for mark in memory if isinstance(mark, str)), now)
 
     @property
     def seen(self) -> list[Json]:
-        """The newest marks, to be stored."""
-        return [*list(self._seen)[-STORED:]]
+        """The newest marks, oldest first, to be stored."""
+        newest: list[Json] = list(islice(reversed(self._seen), STORED))
+        return newest[::-1]
 
     def guard(self, event: CommandHeard, now: Now) -> Objection | None:
         """None when the command may act. Marks it as seen either way."""
         delivery = event.delivery
         if delivery.retained:
             return Objection(Say.REFUSED, "semantics 7", "a retained message is history, not a wish", "保留消息不执行")
-        marks = []
-        if delivery.has_id:
-            marks.append(f"id {event.id}")
-        if delivery.packet is not None:
-            marks.append("packet {} {} {}".format(*delivery.packet))
-        known = [mark for mark in marks if mark in self._seen]
-        self._remember(marks)
-        if any(mark.startswith("id ") or delivery.dup_flag for mark in known):
+        id_ = f"id {event.id}" if delivery.has_id else ""
+        packet = "packet {} {} {}".format(*delivery.packet) if delivery.packet is not None else ""
+        redelivered = delivery.dup_flag and now.mono - self._seen.get(packet, -math.inf) <= REDELIVERY
+        known = id_ in self._seen or redelivered
+        self._remember(filter(None, (id_, packet)), now)
+        if known:
             return Objection(Say.DUPLICATE, "semantics 7", "this command was heard before", "这条命令已经收到过")
         age = max(delivery.age_bound, self._age(event) + now.mono - event.at.mono)  # it also waited in our own inbox
         if age > FRESH:
@@ -106,8 +108,11 @@ class Interpreter:
             return None
         content = (" ".join(step.device for step in steps), repr([step.intent for step in steps]))
         before = self._recent.pop(content, None)
+        devices = {step.device for step in steps}
+        for other in [other for other in self._recent if devices & set(other[0].split())]:
+            del self._recent[other]  # something else was wanted of it since: the same again is a new wish
         self._recent[content] = (event.origin, now.mono)
-        while len(self._recent) > CALLERS:
+        while len(self._recent) > SENTENCES:
             self._recent.popitem(last=False)
         if before is None or before[0] == event.origin or now.mono - before[1] > TWIN:
             return None
@@ -136,17 +141,12 @@ class Interpreter:
         delivery = event.delivery
         if delivery.sent_at is None:
             return 0.0
-        delay = event.at.utc.timestamp() - delivery.sent_at
-        smallest = min(delay, self._offsets.pop(delivery.caller, delay))
-        self._offsets[delivery.caller] = smallest
-        while len(self._offsets) > CALLERS:
-            self._offsets.popitem(last=False)
-        return delay - smallest
+        return self._callers.age(delivery.caller, delivery.sent_at, event.at.mono)
 
-    def _remember(self, marks: Iterable[str]) -> None:
+    def _remember(self, marks: Iterable[str], now: Now) -> None:
         for mark in marks:
             self._seen.pop(mark, None)
-            self._seen[mark] = None
+            self._seen[mark] = now.mono
         while len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
 

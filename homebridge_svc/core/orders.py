@@ -1,7 +1,8 @@
 """Imperatives: what core decided. Orders go to endpoints; outcomes come back as events.
 
-A `Decision` is all that one event led to. Machines fill it through its methods; the engine carries it out in this
-order: remember (store), journal the notes, answers, announcements, then the orders through `safety`.
+A `Decision` is all that one event led to. Machines fill it through its methods, `Home` puts its orders through the
+last gate, and the engine carries it out: orders first (a durable one waits for what is to be remembered), then the
+notes, answers and announcements are told.
 """
 
 from __future__ import annotations

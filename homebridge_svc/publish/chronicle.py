@@ -1,7 +1,8 @@
 """Writes the journal: heard → meant → decided → sent → confirmed, one row a step, under the id of its chain.
 
 Facts that come by themselves are written when they change something, so a meter that reports every second fills no
-card; probes are not written at all.
+card; probes are not written at all. A retry is written when something about it is new: an OFF that is repeated every
+minute to a plug that is away for a week is one row, and its failing another.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 
 from homebridge_svc.core.events import CommandHeard, EndpointChanged, Event, NonsenseHeard, OrderFinished, ScheduleDue
 from homebridge_svc.core.model import DeviceView, Json
-from homebridge_svc.core.orders import Action, Decision, ReadState, Result
+from homebridge_svc.core.orders import Action, Decision, Order, ReadState, Result
 from homebridge_svc.ports import Clock, Row
 from homebridge_svc.runtime.journal import Journal
 
@@ -29,19 +30,26 @@ class ChronicleWriter:
         self._journal = journal
         self._clock = clock
         self._before: dict[str, dict[str, Json]] = {}
+        self._noted: dict[str | None, dict[str, str]] = {}  # device -> rule -> text, since the device changed
+        self._steps: dict[tuple[str, str], tuple[str | None, str]] = {}  # (what, endpoint) -> (command, text)
 
     def told(self, event: Event, decision: Decision, views: Mapping[str, DeviceView]) -> None:
         """Take what happened."""
         chain = self._heard(event)
         for note in decision.notes:
-            self._row(note.command or chain or event.id, "decided", note.device, f"{note.text} [{note.rule}]")
+            told = self._noted.setdefault(note.device, {})
+            if note.command or chain or told.get(note.rule) != note.text:
+                self._row(note.command or chain or event.id, "decided", note.device, f"{note.text} [{note.rule}]")
+            told[note.rule] = note.text
         for order in decision.orders:
-            if not isinstance(order.action, ReadState):
-                text = f"{name(order.action)} to {order.endpoint}: {order.reason}"
+            text = f"{name(order.action)} to {order.endpoint}: {order.reason}"
+            if self._is_news("order", order, text):
                 self._row(order.command or event.id, "sent", order.endpoint, text, order=order.id)
         for refusal in decision.refusals:
-            text = f"{name(refusal.order.action)} to {refusal.order.endpoint} refused: {refusal.why} [{refusal.rule}]"
-            self._row(refusal.order.command or event.id, "refused", refusal.order.endpoint, text)
+            order = refusal.order
+            text = f"{name(order.action)} to {order.endpoint} refused: {refusal.why} [{refusal.rule}]"
+            if self._is_news("order", order, text):
+                self._row(order.command or event.id, "refused", order.endpoint, text)
         self._changes(chain or event.id, views)
         for answer in decision.answers:
             text = f"{answer.say}: {answer.why}"
@@ -66,16 +74,24 @@ class ChronicleWriter:
                     f": {event.why}" if event.why else ""
                 )
                 self._row(event.id, "changed", event.endpoint, text)
-            case OrderFinished() if not isinstance(event.order.action, ReadState):
-                result = event.outcome.result
-                kind = "confirmed" if result is Result.DONE else "failed"
-                text = f"{name(event.order.action)} to {event.order.endpoint}: {result}"
-                detail = f" ({event.outcome.detail})" if event.outcome.detail else ""
-                self._row(event.order.command or event.order.id, kind, event.order.endpoint, text + detail)
-                return event.order.command
+            case OrderFinished(order=order, outcome=outcome):
+                kind = "confirmed" if outcome.result is Result.DONE else "failed"
+                detail = f" ({outcome.detail})" if outcome.detail else ""
+                text = f"{name(order.action)} to {order.endpoint}: {outcome.result}{detail}"
+                if self._is_news("outcome", order, text):
+                    self._row(order.command or order.id, kind, order.endpoint, text)
+                return None if isinstance(order.action, ReadState) else order.command
             case _:
                 pass
         return None
+
+    def _is_news(self, what: str, order: Order, text: str) -> bool:
+        """Tell whether the last row of this kind about the endpoint said something else; reads never are."""
+        if isinstance(order.action, ReadState):
+            return False
+        before = self._steps.get((what, order.endpoint))
+        self._steps[what, order.endpoint] = (order.command, text)
+        return before != (order.command, text)
 
     def _changes(self, chain: str, views: Mapping[str, DeviceView]) -> None:
         for key, view in views.items():
@@ -83,6 +99,7 @@ class ChronicleWriter:
             before = self._before.get(key)
             if state != before:
                 self._before[key] = state
+                self._noted.pop(key, None)
                 if before is not None:
                     text = ", ".join(
                         f"{part} {_word(before[part])} → {_word(value)}"

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from homebridge_svc.core.events import CommandHeard, Event
 from homebridge_svc.core.model import DeviceView
-from homebridge_svc.core.orders import Answer, Decision
+from homebridge_svc.core.orders import Answer, Decision, Say
 from homebridge_svc.ports import Chronicle
 
 
@@ -22,7 +22,7 @@ class FrontDesk:
         self._chronicle = chronicle
         self._figures = figures
         self._views: Mapping[str, DeviceView] = {}
-        self._askers: dict[str, asyncio.Queue[Answer]] = {}
+        self._askers: dict[asyncio.Queue[Answer], CommandHeard] = {}
         self._watchers: set[asyncio.Event] = set()
 
     @property
@@ -30,12 +30,14 @@ class FrontDesk:
         """The journal."""
         return self._chronicle
 
-    def told(self, _event: Event, decision: Decision, views: Mapping[str, DeviceView]) -> None:
+    def told(self, event: Event, decision: Decision, views: Mapping[str, DeviceView]) -> None:
         """Take what happened."""
         self._views = views
         for answer in decision.answers:
-            if asker := self._askers.get(answer.command):
-                asker.put_nowait(answer)
+            for queue, command in self._askers.items():
+                # who asked first under an id is not told that somebody repeated it
+                if command.id == answer.command and (answer.say is not Say.DUPLICATE or command is event):
+                    queue.put_nowait(answer)
         for watcher in self._watchers:
             watcher.set()
 
@@ -46,7 +48,8 @@ class FrontDesk:
     async def ask(self, command: CommandHeard, *, wait: float) -> list[Answer]:
         """Post a command and collect its answers for `wait` real seconds, or until the final one."""
         answers: list[Answer] = []
-        queue = self._askers.setdefault(command.id, asyncio.Queue())
+        queue: asyncio.Queue[Answer] = asyncio.Queue()
+        self._askers[queue] = command
         try:
             self._post(command)
             with suppress(TimeoutError):
@@ -54,7 +57,7 @@ class FrontDesk:
                     while not answers or not answers[-1].say.final:
                         answers.append(await queue.get())
         finally:
-            self._askers.pop(command.id, None)
+            del self._askers[queue]
         return answers
 
     async def changes(self) -> AsyncIterator[None]:

@@ -8,7 +8,9 @@ import logging
 from homebridge_svc.core.events import CommandHeard, Delivery, NonsenseHeard
 from homebridge_svc.ports import Message, Surroundings
 from homebridge_svc.runtime.logs import OncePerKind
-from homebridge_svc.wire.payloads import BadPayload, read
+from homebridge_svc.wire.payloads import BadPayload, Payload, read
+
+LONGEST_TOPIC = 200  # characters: MQTT allows 65 535, and each would stand in the journal many times over
 
 
 class Hearing:
@@ -25,11 +27,12 @@ class Hearing:
         """Post what one message means; origin None: the payload's own `by`, else "mqtt"."""
         now = self._home.clock.now()
         try:
-            payload = read(message.payload, field=field)
+            payload = _read(message, field)
         except BadPayload as why:
-            self._nonsense(str(why), "%s: means nothing: %s", message.topic, why)
+            self._nonsense(str(why), "%s: means nothing: %s", message.topic[:LONGEST_TOPIC], why)
             if why.id is not None:
-                self._home.post(NonsenseHeard(why.id, now, origin or "mqtt", device, str(why), has_id=True))
+                source, whom = (origin or "mqtt")[:LONGEST_TOPIC], device and device[:LONGEST_TOPIC]
+                self._home.post(NonsenseHeard(why.id, now, source, whom, str(why), has_id=True))
             return
         origin = origin or payload.by or "mqtt"
         self._home.post(
@@ -50,6 +53,13 @@ class Hearing:
                 ),
             )
         )
+
+
+def _read(message: Message, field: str) -> Payload:
+    payload = read(message.payload, field=field)
+    if len(message.topic) > LONGEST_TOPIC:
+        raise BadPayload("its topic is too long", payload.id)
+    return payload
 
 
 def _digest(payload: bytes) -> str:

@@ -47,6 +47,7 @@ PROBE_S = 5.0  # real seconds between probes
 ECHO_S = 7.0  # real seconds for a probe to come back
 FAREWELL_S = 1.0  # real seconds
 LIVE_S = 8.0  # real seconds: younger than this the last returned probe proves a live line
+SHOWN = 100  # characters of a topic in the log
 _IDENTIFIERS = 268_435_455  # subscription identifiers are 1 … this
 
 
@@ -187,9 +188,15 @@ class MqttLink:
             version=version,
             will=aiomqtt.Will(self._status_topic, "offline", qos=1, retain=True),
             session_expiry=self._session_expiry,
-            connected=lambda present: self._freshness.connected(present, asyncio.get_running_loop().time()),
+            connected=self._connected,
             received=self._received,
         )
+
+    def _connected(self, session_present: bool) -> None:
+        self._probe = None  # the former line's, should the broker send it again, proves nothing about this one
+        now = asyncio.get_running_loop().time()
+        self._freshness.connected(session_present, now)
+        self._freshness.bound(now, self._clock.now().mono)  # the CONNACK of a new session came over a live line
 
     async def _live(self, line: Line) -> None:
         """From CONNACK to the end of the line. Raises LineLostError."""
@@ -268,7 +275,8 @@ class MqttLink:
             return
         if len(raw.payload) > MAX_PAYLOAD:
             self.counts["oversized"] += 1
-            self._oddity(f"oversized {topic}", "MQTT: %d bytes on %s; dropped", len(raw.payload), topic)
+            shown = topic[:SHOWN]
+            self._oddity(f"oversized {shown}", "MQTT: %d bytes on %s; dropped", len(raw.payload), shown)
             return
         message = Message(topic, bytes(raw.payload), raw.retain, raw.qos, raw.mid, raw.dup, age)
         identifiers = getattr(raw.properties, "SubscriptionIdentifier", None)  # MQTT 5 sends a copy per filter
@@ -282,7 +290,8 @@ class MqttLink:
                 handler(message)
             except Exception:  # noqa: BLE001  a bug in one adapter must not take the line from all others
                 self.counts["handler_errors"] += 1
-                self._oddity(f"handler {message.topic}", "MQTT: handler of %s failed", message.topic, exc_info=True)
+                shown = subscription.topic_filter
+                self._oddity(f"handler {shown}", "MQTT: handler of %s failed", shown, exc_info=True)
 
     def _tell(self, up: bool, why: str) -> None:
         """Log and report a change of state; a retry that fails in the same way is none."""

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from homebridge_svc.core.events import (
     CommandHeard,
+    Delivery,
     EndpointChanged,
     Event,
     NonsenseHeard,
@@ -160,6 +161,17 @@ def test_dry_run_reads_and_moves_nothing() -> None:
     assert {answer.say for out in told for answer in out.answers} == {Say.ACCEPTED, Say.FAILED}
 
 
+def test_pumps_that_share_a_heater_take_turns() -> None:
+    kitchen = PumpSpec("kitchen", "厨房", "kitchen_plug", heater="gas")
+    pumps = {"bathroom": replace(SPEC.pumps["bathroom"], heater="gas"), "kitchen": kitchen}
+    flat = Flat(replace(SPEC, pumps=pumps, plugs={**SPEC.plugs, "kitchen_plug": PlugSpec("k", "k", ABILITY)}))
+    flat.tell(PlugReported("k", flat.now, "kitchen_plug", on=False))
+    assert Say.ACCEPTED in says(flat.say("run", "bathroom"))
+    (refused,) = flat.say("run", "kitchen").answers
+    assert refused.say is Say.REFUSED
+    assert "same heater" in refused.why
+
+
 def test_facts_about_strangers_are_ignored() -> None:
     flat = Flat()
     for event in (
@@ -176,3 +188,19 @@ def test_a_sensor_that_fell_silent_is_not_available() -> None:
     assert flat.home.views(flat.now)["return"].available
     flat.pass_time(61)
     assert not flat.home.views(flat.now)["return"].available
+
+
+def test_a_duplicate_does_not_silence_what_becomes_of_the_original() -> None:
+    flat = Flat()
+    said = CommandHeard("twice", flat.now, "scene:xiaoai/scene", "灯", None, Delivery(has_id=True))
+    assert says(flat.tell(said)) == [Say.ACCEPTED]
+    assert says(flat.tell(said)) == [Say.DUPLICATE]
+    assert [each.zh for each in flat.pass_time(6).announcements] == ["插座没有回应"]
+
+
+def test_a_retained_reading_is_shown_and_is_no_reading_of_now() -> None:
+    flat = Flat()
+    flat.tell(SensorReported("s", flat.now, "return", 45.0, retained=True))
+    view = flat.home.views(flat.now)["return"]
+    assert view.state["value"] == 45.0
+    assert not view.available

@@ -1,6 +1,7 @@
 """The guards of rules 6 and 7, and what phrases mean."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -56,18 +57,25 @@ def test_dup_alone_is_no_duplicate_but_a_redelivered_packet_is() -> None:
     assert interpreter.guard(heard(2, packet=packet, id_="c"), at(2)) is None
 
 
+def test_a_packet_id_of_a_session_that_has_ended_means_nothing() -> None:
+    interpreter = Interpreter(SPEC)
+    packet = ("t/set", 7, "digest")
+    assert interpreter.guard(heard(packet=packet), at(0)) is None
+    assert interpreter.guard(heard(86_400, dup_flag=True, packet=packet, id_="b"), at(86_400)) is None
+
+
 def test_what_was_seen_survives_a_restart() -> None:
     before = Interpreter(SPEC)
     before.guard(heard(has_id=True), at(0))
     after = Interpreter(SPEC)
-    after.restore(before.seen)
+    after.restore(before.seen, at(1))
     assert say(after.guard(heard(3, has_id=True), at(3))) is Say.DUPLICATE
 
 
 @pytest.mark.parametrize("junk", [None, 7, {"a": 1}, [1, None, {"x": []}]])
 def test_a_damaged_memory_is_ignored(junk: object) -> None:
     interpreter = Interpreter(SPEC)
-    interpreter.restore(junk)  # type: ignore[arg-type]
+    interpreter.restore(junk, at(0))  # type: ignore[arg-type]
     assert interpreter.guard(heard(has_id=True), at(0)) is None
 
 
@@ -90,6 +98,50 @@ def test_a_wrong_clock_never_locks_the_family_out() -> None:
     assert say(interpreter.guard(heard(120, id_="c", sent_at=slow + 100, caller="ha"), at(120))) is Say.EXPIRED
 
 
+def ages(*heard_at: tuple[float, float]) -> list[Say | None]:
+    """Commands of one caller: (seconds, how far its clock is ahead at that moment)."""
+    interpreter = Interpreter(SPEC)
+    return [
+        say(interpreter.guard(heard(t, id_=f"a{t}", sent_at=START.timestamp() + t + ahead, caller="ha"), at(t)))
+        for t, ahead in heard_at
+    ]
+
+
+def test_a_step_of_our_own_clock_makes_no_message_old() -> None:
+    """A Pi without battery is an hour behind until NTP comes."""
+    interpreter = Interpreter(SPEC)
+    sent, behind = START.timestamp(), timedelta(hours=-1)
+    first = Now(START + behind, 1000.0, synced=False)
+    event = CommandHeard("a", first, "mqtt", "power on", "tv", Delivery(sent_at=sent, caller="ha"))
+    assert interpreter.guard(event, first) is None
+    assert interpreter.guard(heard(60, id_="b", sent_at=sent + 60, caller="ha"), at(60)) is None
+
+
+def test_a_clock_that_is_put_right_costs_one_command() -> None:
+    assert ages((0, 100), (60, 0), (65, 0), (90, 0), (4000, 0)) == [None, Say.EXPIRED, Say.EXPIRED, None, None]
+
+
+def test_one_message_in_milliseconds_does_not_make_all_others_old_for_ever() -> None:
+    assert ages((0, 1.8e12), (60, 0), (120, 0), (180, 0)) == [None, Say.EXPIRED, None, None]
+
+
+def test_a_clock_that_drifts_costs_a_command_now_and_then() -> None:
+    """50 ppm, two commands a day, for a month."""
+    said = ages(*((hours * 3600.0, -hours * 0.18) for hours in range(0, 720, 12)))
+    assert said.count(Say.EXPIRED) <= 8
+    assert all(None in pair for pair in pairwise(said))
+
+
+def test_two_clocks_under_one_name_are_both_heard() -> None:
+    right, ahead = 0.0, 3600.0
+    said = ages((0, right), (20, ahead), (40, right), (60, right), (80, ahead), (100, right), (120, ahead))
+    assert said == [None, None, Say.EXPIRED, None, None, None, None]
+
+
+def test_a_queue_that_lets_go_all_at_once_acts_on_nothing() -> None:
+    assert ages((0, 0), (100, -40), (100.5, -40.2), (101, -39.9), (102, -30)) == [None, *[Say.EXPIRED] * 4]
+
+
 def test_at_can_only_make_a_message_older() -> None:
     interpreter = Interpreter(SPEC)
     future = START.timestamp() + 9999
@@ -107,6 +159,17 @@ def test_one_source_that_says_it_twice_means_it_twice() -> None:
     interpreter = Interpreter(SPEC)
     for seconds in (0, 1):
         event = heard(seconds)
+        assert interpreter.twin(event, interpreter.meaning(event), at(seconds)) is None
+
+
+def test_what_was_said_in_between_makes_the_same_words_a_new_wish() -> None:
+    interpreter = Interpreter(SPEC)
+    for seconds, origin, text in (
+        (0.0, "scene:a", "power on"),
+        (1.0, "scene:a", "power off"),
+        (2.0, "scene:b", "power on"),
+    ):
+        event = heard(seconds, text=text, origin=origin)
         assert interpreter.twin(event, interpreter.meaning(event), at(seconds)) is None
 
 
@@ -145,4 +208,4 @@ def test_a_flood_of_ids_keeps_memory_bounded() -> None:
         interpreter.guard(heard(id_=f"x{n}", has_id=True, caller=f"c{n}", sent_at=1.0), at(0))
     assert len(interpreter.seen) <= 32
     assert len(interpreter._seen) <= 1024
-    assert len(interpreter._offsets) <= 64
+    assert len(interpreter._callers) <= 64
