@@ -1,9 +1,9 @@
 """THE loop: inbox → home.handle(event, now) → orders → outcomes back into the inbox → publish.
 
 One consumer, so core needs no locks; core decides, this file only carries. What a decision led to is carried out in
-a fixed order: remember, tell the audience (journal, page, MQTT), send. Nothing here waits for a device: every
-endpoint has a worker of its own, and an order that must not leave before the store is durable ("on since" before the
-ON) waits in its worker.
+a fixed order: send, and when the orders have had the loop to leave, remember and tell the audience (journal, page,
+MQTT). Nothing here waits for a device: every endpoint has a worker of its own, and an order that must not leave before
+the store is durable ("on since" before the ON) is remembered first and waits in its worker.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from homebridge_svc.core.events import (
     TimeReached,
 )
 from homebridge_svc.core.home import Home
-from homebridge_svc.core.model import DeviceView
+from homebridge_svc.core.model import DeviceView, Now
 from homebridge_svc.core.orders import Answer, Decision, Order, Outcome, ReadState, Result, Say
 from homebridge_svc.ports import Audience, Clock
 from homebridge_svc.runtime.store import Store
@@ -33,6 +33,8 @@ from homebridge_svc.runtime.workers import Worker
 Heard = CommandHeard | NonsenseHeard
 COMMANDS_WAITING = 256  # beyond them a command is answered busy (rule 8); facts and outcomes are never dropped
 BREATH = 32  # events handled in one go before other tasks get the loop
+LEAVING = 3  # turns of the loop: the worker wakes, its task begins, an adapter looks once whether its line still stands
+MOVING = ("starting", "running", "stopping")  # phases of a pump that is not known to be off
 HEARTBEAT = 5.0  # real seconds
 SOONEST = 0.002  # real seconds: a deadline that stays in the past must not spin the loop
 
@@ -80,15 +82,15 @@ class Engine:
 
     async def run(self) -> None:
         """Consume the inbox until cancelled. The first event is `Started` with what the store remembers."""
-        self._step(Started(self._new_id(), self._clock.now(), await self._store.load()))
+        await self._turn(Started(self._new_id(), self._clock.now(), await self._store.load()))
         heart = asyncio.create_task(self._beat(), name="engine heartbeat")
         try:
             while True:
-                self._step(await self._inbox.get())
+                await self._turn(await self._inbox.get())
                 for _ in range(BREATH):
                     if self._inbox.empty():
                         break
-                    self._step(self._inbox.get_nowait())
+                    await self._turn(self._inbox.get_nowait())
                 else:
                     await asyncio.sleep(0)
         finally:
@@ -105,7 +107,8 @@ class Engine:
 
         Takes `within` real seconds at most; `run` must still be consuming, so that outcomes come back.
         """
-        self._step(Stopping(self._new_id(), self._clock.now()))  # before whatever still waits in the inbox
+        event = Stopping(self._new_id(), self._clock.now())  # before whatever still waits in the inbox
+        self._follow(event, self._decide(event, event.at), event.at)
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 await asyncio.gather(*(worker.drain(within) for worker in self._workers.values()))
@@ -120,19 +123,33 @@ class Engine:
         figures["homebridge_inbox_waiting"] = float(self._inbox.qsize())
         return figures
 
-    def _step(self, event: Event) -> None:
+    async def _turn(self, event: Event) -> None:
+        """Handle one event; orders leave before anybody writes about them."""
         now = self._clock.now()
+        decision = self._decide(event, now)
+        if decision.orders:
+            for _ in range(LEAVING):
+                await asyncio.sleep(0)
+        self._follow(event, decision, now)
+
+    def _decide(self, event: Event, now: Now) -> Decision:
         if isinstance(event, Heard):
             self._commands -= 1
         self._counts[type(event).__name__] += 1
         decision = self._home.handle(event, now)
+        first = any(order.durable for order in decision.orders)
+        stored = self._store.remember(decision.remember) if first else None
+        for order in decision.orders:
+            self._dispatch(order, stored)
+        if decision.remember and not first:
+            self._store.remember(decision.remember)
+        return decision
+
+    def _follow(self, event: Event, decision: Decision, now: Now) -> None:
         if isinstance(event, Heartbeat):
             self._heart = now.mono
             self._petted()
-        stored = self._store.remember(decision.remember) if decision.remember else None
         self._views = self._home.views(now)
-        for order in decision.orders:
-            self._dispatch(order, stored)
         for refusal in decision.refusals:
             self.finished(refusal.order, Outcome(Result.FAILED, refusal.why))
         self._tell(event, decision)
@@ -140,7 +157,7 @@ class Engine:
         self._turned.set()
 
     def _pumping(self) -> bool:
-        return any(view.state.get("running") for view in self._views.values())
+        return any(view.kind == "pump" and view.state.get("phase") in MOVING for view in self._views.values())
 
     def _dispatch(self, order: Order, stored: asyncio.Future[None] | None) -> None:
         worker = self._workers.get(order.endpoint)

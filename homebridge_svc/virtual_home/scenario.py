@@ -117,11 +117,10 @@ class Player:
                 await self._do(act)
         except (KeyError, ValueError) as why:
             return Played(step, [], 0.0, f"cannot do {act!r}: {why}")
-        deadline = max(self.clock.real(step.within), LEAST)
         loop = asyncio.get_running_loop()
-        until = loop.time() + deadline
+        least, until = loop.time() + LEAST, self.clock.now().mono + step.within
         checks = [self._check(check) for check in step.check]
-        while not all(ok for _, ok, _ in checks) and loop.time() < until:
+        while not all(ok for _, ok, _ in checks) and (loop.time() < least or self.clock.now().mono < until):
             await asyncio.sleep(LOOK)
             checks = [self._check(check) for check in step.check]
         return Played(step, checks, self.clock.now().mono - began)

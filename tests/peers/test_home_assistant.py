@@ -19,7 +19,7 @@ from support.mqtt import Mosquitto, mosquitto, needs_mosquitto, publish, until
 from homebridge_svc.runtime.adb_session import make_key
 from homebridge_svc.runtime.clock import SystemClock
 from homebridge_svc.virtual_home.projector_body import Body
-from homebridge_svc.virtual_home.stage import SCENES, Addresses, Stage
+from homebridge_svc.virtual_home.stage import HOMES, SCENES, Addresses, Stage
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow, needs_home_assistant, needs_mosquitto]
 
