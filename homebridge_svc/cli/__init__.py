@@ -40,6 +40,7 @@ app = typer.Typer(
     cls=_Commands,
     add_completion=False,
     no_args_is_help=True,
+    pretty_exceptions_show_locals=False,  # they may hold secrets; older versions show them unasked
     help="""A XiaoAi speaker drives an XGIMI projector and a hot-water recirculation pump, locally and safely.
 
     Begin with: homebridge-svc demo""",

@@ -73,6 +73,7 @@ class _Demo:
         """Set the stage, start the daemon, play; True when every check held."""
         from homebridge_svc import app
         from homebridge_svc.config.load import load
+        from homebridge_svc.errors import ConfigError
         from homebridge_svc.runtime import logs
         from homebridge_svc.runtime.adb_session import make_key
         from homebridge_svc.runtime.clock import SystemClock
@@ -107,10 +108,16 @@ class _Demo:
                 name="daemon",
             )
             either: set[asyncio.Future[Any]] = {daemon, ready}
+            stack.callback(daemon.cancel)  # nothing, unless the play is broken off
             await asyncio.wait(either, timeout=READY_WITHIN, return_when=asyncio.FIRST_COMPLETED)
             if daemon.done():
                 daemon.result()
-            await stage.connected(READY_WITHIN)
+            try:
+                await stage.connected(READY_WITHIN)
+            except TimeoutError:
+                raise ConfigError("demo", f"not all devices were there within {READY_WITHIN:g} s") from None
+            if not ready.done():
+                raise ConfigError("demo", f"the daemon was not ready within {READY_WITHIN:g} s")
             self._welcome(f"http://127.0.0.1:{ready.result().port}/")
             held = await self._play(Player(stage, clock), stop)
             self._farewell(held)

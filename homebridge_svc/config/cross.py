@@ -137,8 +137,11 @@ def _page(config: Config) -> Iterator[Problem]:
             'token = { file = "web_token" }; make one with: (umask 077; openssl rand -hex 16 > web_token)',
             "对外监听时必须设置 token",
         )
-    elif len(config.web.token.get_secret_value()) < SHORTEST_TOKEN:
-        yield Problem("web.token", f"is shorter than {SHORTEST_TOKEN} characters", "openssl rand -hex 16")
+    tokens = {"web.token": config.web.token}
+    tokens |= {f"voice[{number}].token": getattr(voice, "token", None) for number, voice in enumerate(config.voice)}
+    for path, token in tokens.items():  # a webhook's is all that keeps others from commanding
+        if token is not None and len(token.get_secret_value()) < SHORTEST_TOKEN:
+            yield Problem(path, f"is shorter than {SHORTEST_TOKEN} characters", "openssl rand -hex 16")
 
 
 def _hooks(config: Config) -> Iterator[Problem]:

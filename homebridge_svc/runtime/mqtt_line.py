@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import aiomqtt
 from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -28,10 +28,14 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from homebridge_svc.errors import OutcomeUnknown, Unreachable
 
+if TYPE_CHECKING:
+    from paho.mqtt.client import SocketLike
+
 KEEPALIVE_S = 10
 ANSWER_S = 5.0  # real seconds for CONNACK, SUBACK
 PUBLISH_S = 2.0  # real seconds for one publish, its acknowledgement included
 CLOSE_S = 1.0
+PUBACK_S = 0.002  # real seconds: what a command leads to leaves first; should we die before, the broker sends it again
 AT_ONCE = 16  # publishes under way: below every broker's receive maximum (mosquitto: 20), so paho holds none back
 UNACKED_MS = (
     6_000  # the kernel gives the line up, and drops what it still holds, when bytes stay unacknowledged so long
@@ -106,9 +110,10 @@ class Line:
         self._aiomqtt_connected: Callable[..., object] | None = paho.on_connect
         self._aiomqtt_disconnected: Callable[..., object] | None = paho.on_disconnect
         paho.on_connect, paho.on_disconnect = self._on_connect, self._on_disconnect
-        self._aiomqtt_published: Callable[..., object] | None = paho.on_publish
+        self._unacknowledged: dict[int, asyncio.Future[None]] = {}  # packet id -> who waits
         self._received = received
         paho.on_message, paho.on_publish = self._on_message, self._on_publish
+        paho.manual_ack_set(True)  # see PUBACK_S
 
     async def open(self) -> None:
         """Connect. Raises LineLostError, WrongVersionError."""
@@ -119,6 +124,7 @@ class Line:
             if not entering.done():
                 raise WrongVersionError("the broker hangs up without an answer")
             await entering
+            self._paho.on_socket_register_write = self._write_when_possible
         except aiomqtt.MqttCodeError as exc:
             raise _refusal(exc.rc) from None
         except UnicodeError as exc:  # a host name that cannot be one
@@ -153,15 +159,27 @@ class Line:
         try:
             async with asyncio.timeout(PUBLISH_S), self._slots:
                 leaving = True
-                await self._client.publish(topic, payload, qos, retain, timeout=math.inf)
+                await self._publish(topic, payload, qos, retain)
         except TimeoutError:
             if not leaving:
                 raise Unreachable(f"the line to the broker is jammed, {topic} did not leave") from None
             raise OutcomeUnknown(f"the broker did not acknowledge {topic} within {PUBLISH_S:g} s") from None
-        except aiomqtt.MqttCodeError as exc:
-            if exc.rc == MQTTErrorCode.MQTT_ERR_NO_CONN:
-                raise Unreachable("the MQTT broker is away") from None
+
+    async def _publish(self, topic: str, payload: str | bytes, qos: int, retain: bool) -> None:
+        """Write at once, where aiomqtt would let the loop turn twice before, and wait for the acknowledgement."""
+        sent = self._paho.publish(topic, payload, qos, retain)
+        if sent.rc == MQTTErrorCode.MQTT_ERR_NO_CONN:
+            raise Unreachable("the MQTT broker is away")
+        if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise OutcomeUnknown(f"the line broke while {topic} left: {sent.rc.name}")
+        acknowledged = self._unacknowledged[sent.mid] = asyncio.get_running_loop().create_future()
+        try:
+            self._paho.loop_write()
+            await acknowledged
+        except LineLostError as exc:
             raise OutcomeUnknown(f"the line broke while {topic} left: {exc}") from None
+        finally:
+            del self._unacknowledged[sent.mid]
 
     async def watch(self) -> None:
         """Return never. Raises LineLostError when the line is lost."""
@@ -209,12 +227,20 @@ class Line:
 
     def _on_message(self, _client: PahoClient, _userdata: object, message: MQTTMessage) -> None:
         self._received(message)
+        if message.qos:
+            asyncio.get_running_loop().call_later(PUBACK_S, self._paho.ack, message.mid, message.qos)
+        else:
+            self._acknowledge()
+
+    def _on_publish(self, _client: PahoClient, _userdata: object, number: int, *_: object) -> None:
+        waiting = self._unacknowledged.get(number)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
         self._acknowledge()
 
-    def _on_publish(self, *heard: object) -> None:
-        if self._aiomqtt_published is not None:
-            self._aiomqtt_published(*heard)
-        self._acknowledge()
+    def _write_when_possible(self, client: PahoClient, _userdata: object, sock: SocketLike) -> None:
+        """Stands in for aiomqtt's, which asks the loop a turn later, from when paho still connects in a thread."""
+        asyncio.get_running_loop().add_writer(sock.fileno(), client.loop_write)
 
     def _acknowledge(self) -> None:
         """Let the kernel acknowledge at once: until then a broker's Nagle holds its next message back, up to 40 ms."""
@@ -232,6 +258,9 @@ class Line:
     ) -> None:
         if not self._answered:
             self._hung_up.set()
+        for waiting in self._unacknowledged.values():
+            if not waiting.done():
+                waiting.set_exception(LineLostError(str(reason)))
         if self._aiomqtt_disconnected is not None:
             self._aiomqtt_disconnected(client, userdata, flags, reason, properties)
 

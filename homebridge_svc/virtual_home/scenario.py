@@ -31,7 +31,7 @@ from homebridge_svc.virtual_home.stage import SCENES, Stage
 
 FOLDER: Final = Path(__file__).parent / "scenarios"
 LOOK: Final = 0.02  # real seconds between two looks
-LEAST: Final = 4.0  # real seconds that checks get at any speed: sockets do not scale (rule 3)
+LEAST: Final = 15.0  # real seconds that checks get at any speed: sockets do not scale (rule 3)
 _COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "==": operator.eq,
     "!=": operator.ne,

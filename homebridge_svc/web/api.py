@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,10 +15,12 @@ from homebridge_svc.core.model import Json
 from homebridge_svc.core.orders import Say
 from homebridge_svc.errors import Refused, Unreachable, WireError
 from homebridge_svc.ports import Clock, Desk
-from homebridge_svc.web.auth import CODE_LIVES, COOKIE, Gate, Identity
+from homebridge_svc.web.auth import CODE_LIVES, COOKIE, TRIES, TRIES_WINDOW, Gate, Identity
 from homebridge_svc.web.bodies import HINT, MAX_BODY, NO, answers_json, read_command, row_json, view_json
 from homebridge_svc.web.hooks import HookTable
 from homebridge_svc.web.metrics import CONTENT_TYPE, exposition
+
+log = logging.getLogger(__name__)
 
 BODY_WITHIN = 10.0  # real seconds a body may take to arrive
 WAIT = 2.0  # real seconds a command's caller waits for answers, if it does not say
@@ -125,7 +128,7 @@ class Api:
         except WireError as problem:
             return failure(400, str(problem), "")
         except Refused as problem:
-            self._gate.throttle.failed(request.remote or "", self.seconds())
+            self.wrong_try(request)
             return failure(401, str(problem), "")
         except Unreachable as problem:
             return failure(429, str(problem), "try again in a moment")
@@ -143,6 +146,12 @@ class Api:
     def identify(self, request: web.Request) -> Identity | None:
         """Who asks; None: nobody we know."""
         return self._gate.who(request.remote or "", request.headers, request.cookies.get(COOKIE), self.unix())
+
+    def wrong_try(self, request: web.Request) -> None:
+        """Count a wrong token or code against who sent it."""
+        peer = request.remote or ""
+        if self._gate.throttle.failed(peer, self.seconds()):
+            log.warning("web: %d wrong tries from %s; it waits %.0f s", TRIES, peer, TRIES_WINDOW)
 
     def seconds(self) -> float:
         """Real seconds that never step, for codes and wrong tries: --speed makes neither shorter (rule 3)."""

@@ -6,22 +6,19 @@ each with an optional "id" (the caller's own: a repeated one is a duplicate) and
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NoReturn
 
 from homebridge_svc.core.model import DeviceView, Json
 from homebridge_svc.core.orders import Answer, Say
 from homebridge_svc.errors import WireError
 from homebridge_svc.ports import Row
+from homebridge_svc.wire.payloads import LARGEST, read_json, read_object
 
-MAX_BODY = 16 * 1024  # bytes: a command is a line, not a file
-MAX_TEXT = 200  # characters of a command or phrase
+MAX_BODY = LARGEST  # bytes: a command is a line, not a file
 KEY = re.compile(r"[a-z][a-z0-9_]*")  # rule 22
-ID = re.compile(r"[A-Za-z0-9_:-]{1,64}")
 HINT = 'send {"device": "living_room", "do": "power on"} or {"say": "看电影"}, with "id" and "at" (unix) if you like'
 KEYS = frozenset({"device", "do", "say", "id", "at"})
 NO = frozenset({Say.REFUSED, Say.EXPIRED, Say.BUSY, Say.FAILED})
@@ -39,24 +36,28 @@ class Wanted:
 
 def read_command(body: bytes) -> Wanted:
     """Read a command. Raises WireError with a sentence for the caller."""
-    data = _read_object(body)
+    found = read_json(body)
+    if not isinstance(found, dict):
+        raise WireError("the body is not a JSON object")
+    data = {name: value for name, value in found.items() if value is not None}
     if unknown := data.keys() - KEYS:
         raise WireError(f"unknown key {min(unknown)[:40]!r}")
-    device, do, say = _text(data, "device"), _text(data, "do"), _text(data, "say")
-    if (do is None) == (say is None):
+    if ("do" in data) == ("say" in data):
         raise WireError('exactly one of "do" and "say" is needed')
-    if say is not None:
+    field = "do" if "do" in data else "say"
+    payload = read_object(data, field=field)
+    device, text = data.get("device"), payload.text
+    if field == "say":
         if device is not None:
             raise WireError('"say" names no device')
-        return Wanted(None, say, _id(data), _at(data))
-    assert do is not None  # noqa: S101  one of the two is there, and it was not `say`
+        return Wanted(None, text, payload.id, payload.at)
     if device is None:
-        device, _, do = (part.strip() for part in do.partition("."))
-        if not do:
+        device, _, text = (part.strip() for part in text.partition("."))
+        if not text:
             raise WireError('"do" without "device" reads "device.command"')
-    if not KEY.fullmatch(device):
-        raise WireError(f"{device!r} is no device key")
-    return Wanted(device, do, _id(data), _at(data))
+    if not isinstance(device, str) or not KEY.fullmatch(device):
+        raise WireError(f"{str(device)[:40]!r} is no device key")
+    return Wanted(device, text, payload.id, payload.at)
 
 
 def view_json(view: DeviceView) -> Json:
@@ -100,51 +101,3 @@ def plain(value: object) -> Json:
             return value
         case _:
             return str(value)
-
-
-def _read_object(body: bytes) -> dict[str, object]:
-    try:
-        data = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
-    except UnicodeDecodeError:
-        raise WireError("the body is not UTF-8") from None
-    except RecursionError:
-        raise WireError("the body is nested too deeply") from None
-    except ValueError:  # not JSON, or a number of thousands of digits
-        raise WireError("the body is not JSON") from None
-    if not isinstance(data, dict):
-        raise WireError("the body is not a JSON object")
-    return data
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise WireError(f"{name} is not JSON")
-
-
-def _text(data: Mapping[str, object], key: str) -> str | None:
-    value = data.get(key)
-    if value is None:
-        return None
-    text = " ".join(value.split()) if isinstance(value, str) else ""
-    if not text:
-        raise WireError(f"{key!r} is not a text")
-    if len(text) > MAX_TEXT:
-        raise WireError(f"{key!r} is longer than {MAX_TEXT} characters")
-    if not text.isprintable():  # control characters and halves of surrogate pairs
-        raise WireError(f"{key!r} holds characters that cannot be printed")
-    return text
-
-
-def _id(data: Mapping[str, object]) -> str | None:
-    value = data.get("id")
-    if value is not None and not (isinstance(value, str) and ID.fullmatch(value)):
-        raise WireError('"id" is 1 to 64 of letters, digits and _ : -')
-    return value
-
-
-def _at(data: Mapping[str, object]) -> float | None:
-    value = data.get("at")
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e11:  # noqa: PLR2004  the year 5138
-        raise WireError('"at" is a time in unix seconds')
-    return float(value)

@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from homebridge_svc.errors import WireError
 from homebridge_svc.ports import Clock, Desk
 from homebridge_svc.web.api import Api, failure, read_body
-from homebridge_svc.web.auth import COOKIE, COOKIE_LIVES, TRIES, TRIES_WINDOW, Gate
+from homebridge_svc.web.auth import COOKIE, COOKIE_LIVES, Gate
 from homebridge_svc.web.bodies import MAX_BODY
 from homebridge_svc.web.hooks import Hook, HookTable
 from homebridge_svc.web.live import Live
@@ -156,6 +156,11 @@ class WebServer:
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path == "/healthz":
             return await handler(request)
+        if request.method not in READING and request.path.startswith(OPEN_TO_ALL):
+            try:
+                await read_body(request)  # first: a door that closes while a body is on its way stays closed to it
+            except WireError as problem:
+                return failure(400, str(problem), "")
         guess = self._gate.shows_token(request.headers)
         if objection := self._objection(request, guess=guess):
             return objection
@@ -182,17 +187,12 @@ class WebServer:
 
     def _stranger(self, request: web.Request, *, guess: bool) -> web.StreamResponse:
         if guess:
-            self._wrong_try(request)
+            self._api.wrong_try(request)
         if request.path == "/":
             raise web.HTTPSeeOther("/login")
         response = failure(401, "who is there?", "send the token of [web] as a bearer token, or log in at /login")
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
-
-    def _wrong_try(self, request: web.Request) -> None:
-        peer = request.remote or ""
-        if self._gate.throttle.failed(peer, self._api.seconds()):
-            log.warning("web: %d wrong tries from %s; it waits %.0f s", TRIES, peer, TRIES_WINDOW)
 
     async def _page(self, _request: web.Request) -> web.StreamResponse:
         """`GET /`."""
@@ -209,12 +209,12 @@ class WebServer:
         """`POST /login` with `token` or `code`: gives the cookie, once per code."""
         try:
             form = parse_qs((await read_body(request)).decode(errors="replace"), max_num_fields=4)
-        except (WireError, ValueError):
+        except ValueError:
             form = {}
         token, code = form.get("token", [""])[0], form.get("code", [""])[0]
         fits = self._gate.token_fits(token) or self._gate.spend_code(code, self._api.seconds())
         if not fits:
-            self._wrong_try(request)
+            self._api.wrong_try(request)
             return self._form("", "这个口令或链接不对，或者已经用过。 That token or link is wrong, or was used.", 401)
         response = web.HTTPSeeOther("/")
         cookie = self._gate.new_cookie(self._api.unix())

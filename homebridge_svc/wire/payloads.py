@@ -17,8 +17,10 @@ from typing import Any
 from homebridge_svc.errors import WireError
 
 LARGEST = 16_384  # bytes
-LONGEST = 500  # characters of text
-_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+LONGEST = 200  # characters of text
+_ID = re.compile(r"[A-Za-z0-9_:-]{1,64}")  # no dot: a phrase's steps are <id>.1, <id>.2 …
+_BY = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_SPACE = re.compile(r"[\u00a0\u2000-\u200a\u202f\u205f\u3000]")  # typed for a space, the full-width one above all
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,10 @@ def read_json(raw: bytes | str, *, finite: bool = True) -> Any:  # noqa: ANN401 
         raise WireError("not UTF-8") from None
     except RecursionError:
         raise WireError("nested too deeply") from None
-    except ValueError as why:  # also what _not_finite raises, and numbers with thousands of digits
-        raise WireError(f"not JSON: {str(why)[:80]}") from None
+    except json.JSONDecodeError as why:  # its place is left out: one kind in the log, wherever the fault stands
+        raise WireError(f"not JSON: {why.msg}") from None
+    except ValueError:  # what _not_finite raises, and numbers with thousands of digits
+        raise WireError("not JSON: a number that is none, or too long") from None
 
 
 def read(raw: bytes, *, field: str) -> Payload:
@@ -75,14 +79,14 @@ def read_object(found: Any, *, field: str) -> Payload:  # noqa: ANN401  whatever
         raise BadPayload("not a JSON object")
     id_ = found.get("id")
     if id_ is not None and not (isinstance(id_, str) and _ID.fullmatch(id_)):
-        raise BadPayload("id must be 1 to 64 letters, digits or _.:-")
+        raise BadPayload("id must be 1 to 64 letters, digits or _:-")
     at = found.get("at")
     if at is not None:
         if isinstance(at, bool) or not isinstance(at, int | float) or not _finite(at):
             raise BadPayload("at must be a unix time in seconds", id_)
         at = float(at)
     by = found.get("by")
-    if by is not None and not (isinstance(by, str) and _ID.fullmatch(by)):
+    if by is not None and not (isinstance(by, str) and _BY.fullmatch(by)):
         raise BadPayload("by must be 1 to 64 letters, digits or _.:-", id_)
     text = found.get(field)
     if not isinstance(text, str):
@@ -91,12 +95,12 @@ def read_object(found: Any, *, field: str) -> Payload:  # noqa: ANN401  whatever
 
 
 def _text(text: str, id_: str | None) -> str:
-    text = text.strip()
+    text = _SPACE.sub(" ", text).strip()
     if not text:
         raise BadPayload("empty", id_)
     if len(text) > LONGEST:
         raise BadPayload(f"longer than {LONGEST} characters", id_)
-    if not text.isprintable():
+    if not text.isprintable():  # control characters and halves of surrogate pairs
         raise BadPayload("has characters that cannot be printed", id_)
     return text
 

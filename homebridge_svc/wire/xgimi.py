@@ -41,6 +41,7 @@ KEY_CODES: Final[dict[str, int]] = {  # neutral key name -> the projector's code
     "focus_in": 253,
     "focus_out": 254,
 }
+HELD_KEYS: Final = frozenset({"focus_in", "focus_out"})  # a motor moves while they are down
 POWER_OFF: Final = 30  # goes to standby at once
 POWER_KEY: Final = 116  # as the remote's: on some models it shows a question first, in standby it wakes
 HIBERNATE: Final = 2106

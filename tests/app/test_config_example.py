@@ -14,7 +14,7 @@ from homebridge_svc import adapters
 from homebridge_svc.adapters.projectors.ir import load_codes
 from homebridge_svc.config.context import Drivers
 from homebridge_svc.config.effective import effective
-from homebridge_svc.config.load import load
+from homebridge_svc.config.load import ConfigErrors, load
 from homebridge_svc.config.model import Config
 from homebridge_svc.runtime import registry
 
@@ -40,6 +40,27 @@ def test_the_example_is_right(example: Path, drivers: Drivers) -> None:
     config = load(example, drivers, {}).config
     assert config.projectors["living_room"].channels.keys() == {"udp", "adb", "ir"}
     assert config.phrases["我要洗澡"] == ("bathroom.run",)
+
+
+def test_what_others_can_reach_needs_tokens_that_cannot_be_guessed(example: Path, drivers: Drivers) -> None:
+    secret_file(example.parent / "phone_token", "1234")
+    with pytest.raises(ConfigErrors) as caught:
+        load(example, drivers, {})
+    assert [(error.path, error.problem) for error in caught.value.errors] == [
+        ("voice[1].token", "is shorter than 16 characters")
+    ]
+    text = example.read_text().replace('listen = "0.0.0.0:8377"', 'listen = "127.0.0.1:8377"')
+    example.write_text(text)
+    load(example, drivers, {})
+
+
+def test_codes_are_checked_with_the_file_that_names_them(example: Path, drivers: Drivers) -> None:
+    (example.parent / "ir" / "living_room.toml").write_text("ok = { nec = { address = 4, command = 256 } }")
+    with pytest.raises(ConfigErrors) as caught:
+        load(example, drivers, {})
+    (error,) = caught.value.errors
+    assert error.path == "projectors.living_room.ir.codes"
+    assert "living_room.toml: ok a NEC address is" in error.problem
 
 
 def test_a_default_that_the_example_shows_is_the_default(example: Path, drivers: Drivers) -> None:

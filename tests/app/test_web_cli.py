@@ -18,6 +18,17 @@ from homebridge_svc.errors import ConfigError
 Run = Callable[..., Awaitable[Result]]
 
 
+def test_a_wrong_log_level_is_a_sentence(tmp_path: Path) -> None:
+    ended = CliRunner().invoke(app, ["run", "-c", str(tmp_path / "none.toml"), "--log-level", "loud"])
+    assert ended.exit_code == 2
+    assert "'loud' is not one of" in ended.output
+
+
+def test_a_crash_shows_no_variables() -> None:
+    """They may hold secrets, and standard error is the system's journal."""
+    assert app.pretty_exceptions_show_locals is False
+
+
 def config(folder: Path, listen: str) -> Path:
     """A file of which only [web] may matter: the rest is not even valid."""
     secret = folder / "web_token"

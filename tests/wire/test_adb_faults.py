@@ -9,7 +9,7 @@ import os
 import pytest
 from support.adb import Home, home, key_file, longest_stall, running, until
 
-from homebridge_svc.adapters.projectors.adb import IDLE_S
+from homebridge_svc.adapters.projectors.adb import IDLE_S, SIGN_S, SLACK_S
 from homebridge_svc.core.orders import PressKeys, ReadState, Result, Sleep
 from homebridge_svc.errors import DeviceError, OutcomeUnknown, Unreachable
 from homebridge_svc.runtime.adb_session import Peer, connect, load_signer
@@ -100,6 +100,20 @@ async def test_a_frozen_peer_on_an_idle_line_is_found_by_a_probe_and_nothing_is_
         here.daemon.thaw()
         await asyncio.sleep(0.2)
         assert not any("223" in service for _, service in here.daemon.opened)
+
+
+async def test_what_came_too_late_for_our_patience_only_is_left_to_another_channel() -> None:
+    async with home() as here:
+        await here.channel.execute(here.order(ReadState()))
+        session = here.channel._session
+        assert session is not None
+        session.last_heard -= IDLE_S
+        here.daemon.freeze()
+        asyncio.get_running_loop().call_later(SIGN_S - SLACK_S + 0.02, here.daemon.thaw)  # the new line is just in time
+        took, _, problem = await failing(here)
+        assert isinstance(problem, Unreachable)
+        assert took < GIVE_UP
+        assert here.inputs == []
 
 
 async def test_an_order_that_expires_while_the_device_sleeps_is_told_so_by_the_device() -> None:

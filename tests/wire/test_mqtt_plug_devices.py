@@ -1,5 +1,6 @@
 """The MQTT plug driver against emulated devices of every profile, through a real mosquitto."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.mqtt import Bench, bench, needs_mosquitto, order, publish, until
 
-from homebridge_svc.adapters.plugs.mqtt import MqttPlug, Options
+from homebridge_svc.adapters.plugs.mqtt import ANSWER, MqttPlug, Options
 from homebridge_svc.core.events import EndpointChanged, PlugReported
 from homebridge_svc.core.model import PlugAbility
 from homebridge_svc.core.orders import LightOff, ReadState, Result, SwitchOff, SwitchOn
@@ -121,6 +122,28 @@ async def test_the_state_is_asked_for_after_the_connect_and_when_ordered(home: B
     assert (await plug.execute(order("pump_plug", ReadState()))).result is Result.DONE
     await home.seen(PlugReported, says(True))
     await home.seen(PlugReported, lambda event: event.watts == 40.0)
+
+
+@pytest.mark.parametrize("make", WITH_TIMER)
+async def test_a_read_is_finished_when_the_device_has_told_and_not_when_the_broker_took_it(
+    home: Bench, make: Make
+) -> None:
+    """Whoever asks before a cut judges by what was reported when the read ended."""
+    device, plug = await start(home, make(home))
+    device.faults.delay = 0.3
+    home.events.clear()
+    assert (await plug.execute(order("pump_plug", ReadState()))).detail == "it has told"
+    told = [event for event in home.events if isinstance(event, PlugReported)]
+    assert any(event.on is False for event in told)
+    assert any(event.watts == 0.0 for event in told)
+
+
+async def test_a_read_that_nobody_answers_holds_up_an_off_for_a_second_at_most(home: Bench) -> None:
+    device, plug = await start(home, tasmota(home))
+    device.faults.dead = True
+    began = asyncio.get_running_loop().time()
+    assert "did not tell on and watts" in (await plug.execute(order("pump_plug", ReadState()))).detail
+    assert asyncio.get_running_loop().time() - began < ANSWER + 0.5
 
 
 @pytest.mark.parametrize("make", WITH_TIMER)

@@ -120,6 +120,37 @@ async def test_every_key_with_a_code_takes_effect_and_the_others_are_unsupported
     assert body.keys == sorted(xgimi.KEY_CODES)
 
 
+class KeyPort(asyncio.DatagramProtocol):
+    """Writes down key lines as they come."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        del addr
+        self.lines.append(data)
+
+
+async def test_focus_is_held_and_let_go_even_when_the_order_is_cut_short() -> None:
+    desk, host, local = Desk(), own_address(), own_address()
+    udp = channel(desk, host, local)
+    loop = asyncio.get_running_loop()
+    port, keys = await loop.create_datagram_endpoint(KeyPort, local_addr=(host, xgimi.KEY_PORT))
+    async with running(udp):
+        await until(lambda: udp.address)
+        udp._heard_at = loop.time()
+        await udp.execute(desk.order("cinema.udp", PressKeys(("focus_in", "ok"))))
+        await until(lambda: len(keys.lines) == 3)
+        cut = asyncio.create_task(udp.execute(desk.order("cinema.udp", PressKeys(("focus_out", "ok")))))
+        await until(lambda: len(keys.lines) == 4)
+        cut.cancel()
+        await until(lambda: len(keys.lines) == 5)
+    port.close()
+    assert keys.lines == [
+        b"KEYSSTATUS:253+1", b"KEYSSTATUS:253+0", b"KEYPRESSES:49", b"KEYSSTATUS:254+1", b"KEYSSTATUS:254+0",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("action", [Wake(), PutVolume(3), PutMute(True), LaunchApp("a.b"), PressKeys(())])
 async def test_what_the_protocol_cannot_do_is_unsupported(action: Action) -> None:
     desk = Desk()

@@ -22,13 +22,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from homebridge_svc.config.problems import wrong
 from homebridge_svc.config.secrets import Secret
 from homebridge_svc.config.units import SECONDS, Seconds, between
-from homebridge_svc.core.events import EndpointChanged, PlugReported
+from homebridge_svc.core.events import PlugReported
 from homebridge_svc.core.model import PlugAbility
 from homebridge_svc.core.orders import Order, Outcome, ReadState, Result, SwitchOff, SwitchOn
 from homebridge_svc.errors import DeviceError, Expired, OutcomeUnknown, Refused, Unreachable, Unsupported
 from homebridge_svc.ports import Surroundings
 from homebridge_svc.runtime.blocking import BlockingWorker, Permit
 from homebridge_svc.runtime.logs import OncePerKind
+from homebridge_svc.runtime.presence import Presence
 from homebridge_svc.runtime.registry import adapter
 from homebridge_svc.runtime.retry import Backoff
 from homebridge_svc.wire import miio_calls as calls
@@ -122,7 +123,7 @@ class MiioPlug:
         self._model = options.plug_model()
         self._wire = _Wire(options.host, options.token, options.did)
         self._worker = BlockingWorker(f"{key} miio")
-        self._up: bool | None = None
+        self._presence = Presence(key, surroundings, _log)
         self._silent = 0
         self._backoff = Backoff(first=2 * options.poll, ceiling=RAREST_POLL)
         self._odd = OncePerKind(_log)
@@ -185,26 +186,19 @@ class MiioPlug:
             reading = await self._worker.call(lambda _: _read(self._model, self._wire), POLL_TIME)
         except DeviceError as why:
             self._silent += 1
-            if self._silent >= SILENT_POLLS or self._up is None:
-                self._change(False, str(why))
+            if self._silent >= SILENT_POLLS or self._presence.up is None:
+                self._presence.become(False, str(why))
         else:
             self._report(reading)
 
     def _report(self, reading: Reading) -> None:
         self._silent = 0
         self._backoff.reset()
-        self._change(True, "")
+        self._presence.become(True, "it answers")
         if reading.odd:
             self._odd(reading.odd, "%s: %s", self._key, reading.odd)
         now = self._home.clock.now()
         self._home.post(PlugReported(self._home.new_id(), now, self._key, on=reading.on, watts=reading.watts))
-
-    def _change(self, up: bool, why: str) -> None:
-        if up == self._up:
-            return
-        self._up = up
-        _log.info("%s %s", self._key, "answers" if up else f"is gone: {why}")
-        self._home.post(EndpointChanged(self._home.new_id(), self._home.clock.now(), self._key, up, why))
 
 
 class _Wire:

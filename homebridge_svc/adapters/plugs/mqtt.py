@@ -4,7 +4,8 @@ Theory of operation. Subscriptions are registered once; every message is decoded
 facts: what the relay and the meter say (PlugReported; a retained replay is marked as history, rule 7), and whether the
 device is reachable (EndpointChanged, on change). After every connect, and when the device comes back, its state is
 asked for, so that belief never hangs on a message we missed. An order is one message at QoS 1: DONE means that the
-broker took it; whether the relay moved is told by the device's own words only (rule 10).
+broker took it; whether the relay moved is told by the device's own words only (rule 10). Reading is finished when the
+device has told what was asked, or did not within a second: an OFF may be waiting behind it.
 """
 
 from __future__ import annotations
@@ -20,18 +21,20 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 from homebridge_svc.config.problems import wrong
 from homebridge_svc.config.topics import Topic
 from homebridge_svc.config.units import SECONDS, Seconds, between
-from homebridge_svc.core.events import EndpointChanged, PlugReported
+from homebridge_svc.core.events import PlugReported
 from homebridge_svc.core.model import PlugAbility
 from homebridge_svc.core.orders import Order, Outcome, ReadState, Result, SwitchOff, SwitchOn
 from homebridge_svc.errors import ConfigError, DeviceError, Unsupported, WireError
 from homebridge_svc.ports import Message, Surroundings
 from homebridge_svc.runtime.logs import OncePerKind
+from homebridge_svc.runtime.presence import Presence
 from homebridge_svc.runtime.registry import adapter
 from homebridge_svc.wire.mqtt_plugs import PRESETS, PROFILES, PlugReading, PlugWire, Publish, zigbee2mqtt
 from homebridge_svc.wire.mqtt_values import Place
 
 log = logging.getLogger(__name__)
 
+ANSWER = 1.0  # real seconds that a device has to answer when its state is read
 SILENT_METER = 60.0  # seconds of "on" without watts after which the owner is told once
 
 Channel = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$"), Field(coerce_numbers_to_str=True)]
@@ -152,7 +155,9 @@ class MqttPlug:
         )
         self._junk = OncePerKind(log)
         self._ask = asyncio.Event()
-        self._up: bool | None = None
+        self._untold: set[str] = set()  # what a read still waits for: "on", "watts"
+        self._told = asyncio.Event()
+        self._presence = Presence(key, surroundings, log)
         self._told_up = False  # its availability topic has spoken; from then on only it decides
         self._on = False
         self._metered_at = 0.0
@@ -182,12 +187,22 @@ class MqttPlug:
             case ReadState():
                 if not self._wire.reads:
                     raise Unsupported("this publisher reports by itself and cannot be asked")
-                await self._read()
-                return Outcome(Result.DONE, "asked")
+                return await self._ask_and_wait()
             case _:
                 raise Unsupported(f"a plug cannot {type(order.action).__name__}")
         await self._link.publish(message.topic, message.payload, qos=1)
         return Outcome(Result.DONE, "the broker took it")
+
+    async def _ask_and_wait(self) -> Outcome:
+        self._untold = {"on", "watts"} if self._ability.meters else {"on"}
+        self._told.clear()
+        await self._read()
+        try:
+            async with asyncio.timeout(ANSWER):
+                await self._told.wait()
+        except TimeoutError:
+            return Outcome(Result.DONE, f"asked, but it did not tell {' and '.join(sorted(self._untold))}")
+        return Outcome(Result.DONE, "it has told")
 
     async def _read(self) -> None:
         for message in self._wire.reads:
@@ -246,6 +261,10 @@ class MqttPlug:
                 retained=message.retained,
             )
         )
+        if not message.retained:
+            self._untold -= {name for name, said in (("on", reading.on), ("watts", reading.watts)) if said is not None}
+            if not self._untold:
+                self._told.set()
 
     def _note_availability(self, reading: PlugReading, *, retained: bool) -> None:
         if reading.available is not None:
@@ -255,10 +274,6 @@ class MqttPlug:
             self._become(True, "it spoke")
 
     def _become(self, up: bool, why: str) -> None:
-        if up == self._up:
-            return
-        if up and self._up is False:
+        if up and self._presence.up is False:
             self._ask.set()
-        self._up = up
-        log.info("%s: %s (%s)", self._key, "reachable" if up else "not reachable", why)
-        self._home.post(EndpointChanged(self._home.new_id(), self._home.clock.now(), self._key, up, why))
+        self._presence.become(up, why)

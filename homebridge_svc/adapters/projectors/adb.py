@@ -7,7 +7,7 @@ A sleeping projector is half-open: it takes bytes and answers nothing, perhaps e
 
 1. a line that was idle is probed before an order, a dead one is opened anew, once: nothing was sent, nothing doubles;
 2. an acting line carries a deadline on the *device's* clock, at most our own patience away: what we have given up,
-   the device refuses (wire/android.py);
+   the device refuses (wire/android.py); the order itself may then still be fresh enough for another channel;
 3. first sign of life within `SIGN_S` of getting the line, or the order is given up: the next channel's turn. A line
    that has begun (`input` starts a JVM) gets all of `order.within`.
 
@@ -26,7 +26,7 @@ from adb_shell.auth.sign_cryptography import CryptographySigner
 from pydantic import BaseModel, Field
 
 from homebridge_svc.config.units import SECONDS, ConfigPath, Seconds, between
-from homebridge_svc.core.events import EndpointChanged, ProjectorReported
+from homebridge_svc.core.events import ProjectorReported
 from homebridge_svc.core.model import Ability, Power
 from homebridge_svc.core.orders import (
     Action,
@@ -45,6 +45,7 @@ from homebridge_svc.core.orders import (
 from homebridge_svc.errors import DeviceError, Expired, OutcomeUnknown, Refused, Unreachable, Unsupported
 from homebridge_svc.ports import Surroundings
 from homebridge_svc.runtime.adb_session import Peer, Session, connect, load_signer
+from homebridge_svc.runtime.presence import Presence
 from homebridge_svc.runtime.registry import adapter
 from homebridge_svc.runtime.retry import Backoff
 from homebridge_svc.wire import android
@@ -113,7 +114,7 @@ class AdbProjector:
         self._session: Session | None = None
         self._looking: asyncio.Task[None] | None = None
         self._acted = asyncio.Event()
-        self._up: bool | None = None
+        self._presence = Presence(self._name, surroundings, log)
         self._volume_max: int | None = None
 
     @property
@@ -130,9 +131,9 @@ class AdbProjector:
                 await asyncio.wait([self._looking])
                 if not self._looking.cancelled():  # by an order that could not wait
                     self._looking.result()
-                if self._up:
+                if self._presence.up:
                     away.reset()
-                await self._pause(self._options.poll if self._up else next(away))
+                await self._pause(self._options.poll if self._presence.up else next(away))
         finally:
             if self._looking is not None:
                 self._looking.cancel()
@@ -169,9 +170,14 @@ class AdbProjector:
         try:
             output = await session.say(android.guarded(line, deadline), sign=_left(sign_by), within=_left(stop))
         except OutcomeUnknown as problem:
-            self._saw(up=False, why=str(problem))
+            self._presence.become(False, str(problem))
             raise
-        return _judge(output)
+        try:
+            return _judge(output)
+        except Expired as problem:
+            if self._clock.now().mono < order.expires:  # late for our patience only: it is another channel's turn
+                raise Unreachable(str(problem)) from problem
+            raise
 
     def _line(self, action: Action, sdk: int | None) -> str:
         """The shell line for an action. Raises Unsupported, Refused."""
@@ -228,10 +234,10 @@ class AdbProjector:
         try:
             session = await self._greeted(within)
         except DeviceError as problem:
-            self._saw(up=False, why=str(problem))
+            self._presence.become(False, str(problem))
             raise
         self._session = session
-        self._saw(up=True, why=f"serial {session.greeting.serial}, SDK {session.greeting.sdk}")
+        self._presence.become(True, f"serial {session.greeting.serial}, SDK {session.greeting.sdk}")
         return session
 
     async def _greeted(self, within: float) -> Session:
@@ -262,7 +268,7 @@ class AdbProjector:
         try:
             return await session.ask(line, sign=_left(sign_by), within=_left(stop))
         except Unreachable as problem:
-            self._saw(up=False, why=str(problem))
+            self._presence.become(False, str(problem))
             raise
 
     async def _read(self, session: Session, sign_by: float, stop: float) -> None:
@@ -293,13 +299,6 @@ class AdbProjector:
         while self._acted.is_set():
             self._acted.clear()
             await self._clock.sleep(SETTLE_S)
-
-    def _saw(self, *, up: bool, why: str) -> None:
-        if up == self._up:
-            return
-        self._up = up
-        log.info("%s: %s (%s)", self._name, "reachable" if up else "away", why)
-        self._around.post(EndpointChanged(self._around.new_id(), self._clock.now(), self._name, up, why))
 
     def _hang_up(self) -> None:
         if self._session is not None:

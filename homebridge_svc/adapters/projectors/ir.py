@@ -20,8 +20,10 @@ import tomllib
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, ValidationInfo
 
+from homebridge_svc.config.context import context_of
+from homebridge_svc.config.problems import wrong
 from homebridge_svc.config.units import ConfigFile
 from homebridge_svc.core.model import Ability, Power
 from homebridge_svc.core.orders import KEYS, Action, Order, Outcome, PressKeys, Result, Sleep, Wake
@@ -39,13 +41,6 @@ BLIND_OFF = frozenset({Power.ON, Power.LIGHT_OFF, Power.UNKNOWN})  # a discrete 
 BLIND_ON = frozenset({Power.OFF, Power.COOLING, Power.UNKNOWN})
 KNOWN_ON = frozenset({Power.ON, Power.LIGHT_OFF})
 KNOWN_OFF = frozenset({Power.OFF})
-
-
-class Options(BaseModel, extra="forbid"):
-    """`[projectors.X.ir]`."""
-
-    blaster: Annotated[str, Field(description="the key of the blaster that the projector, or its receiver, can see")]
-    codes: Annotated[ConfigFile, Field(description="the TOML file with the codes")]
 
 
 def load_codes(path: Path) -> dict[str, Signal]:
@@ -98,6 +93,23 @@ def _signal(where: str, notation: object) -> Signal:
 
 def _whole(numbers: list[object]) -> bool:
     return all(type(number) is int for number in numbers)
+
+
+def _is_good(path: Path, info: ValidationInfo) -> Path:
+    """Read an owner's codes, so that `check` tells what is wrong with them."""
+    if context_of(info) is not None:
+        try:
+            load_codes(path)
+        except ConfigError as error:
+            raise wrong(f"{error.path} {error.problem}", error.hint) from None
+    return path
+
+
+class Options(BaseModel, extra="forbid"):
+    """`[projectors.X.ir]`."""
+
+    blaster: Annotated[str, Field(description="the key of the blaster that the projector, or its receiver, can see")]
+    codes: Annotated[ConfigFile, AfterValidator(_is_good), Field(description="the TOML file with the codes")]
 
 
 @adapter(

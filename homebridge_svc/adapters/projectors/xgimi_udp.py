@@ -15,6 +15,7 @@ by all channels, hands each to the channel whose projector's address it came fro
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import socket
@@ -24,12 +25,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from homebridge_svc.config.problems import wrong
 from homebridge_svc.config.units import SECONDS, Seconds, between
-from homebridge_svc.core.events import EndpointChanged, ProjectorReported
+from homebridge_svc.core.events import ProjectorReported
 from homebridge_svc.core.model import Ability, Power
 from homebridge_svc.core.orders import Action, LightOff, LightOn, Order, Outcome, PressKeys, ReadState, Result, Sleep
 from homebridge_svc.errors import Expired, OutcomeUnknown, Unreachable, Unsupported, WireError
 from homebridge_svc.ports import Surroundings
 from homebridge_svc.runtime.logs import OncePerKind
+from homebridge_svc.runtime.presence import Presence
 from homebridge_svc.runtime.registry import adapter
 from homebridge_svc.wire import xgimi
 
@@ -40,7 +42,7 @@ POLL_TIME: Final = 2.0  # for an answer to a poll
 PROBE_TIME: Final = 0.8  # for an answer before an order
 ASK_EVERY: Final = 0.25  # between repeated questions: datagrams get lost, and a waking machine is noticed soon
 HEARD_LATELY: Final = 2.0  # an answer this recent needs no probe
-KEY_GAP: Final = 0.12  # between keys of one order
+KEY_GAP: Final = 0.12  # between keys of one order; a held key is down so long
 
 SHARE: Final = 0.9  # of an order's time: we must say "nothing left" before the worker cuts us off not knowing
 
@@ -93,7 +95,7 @@ class XgimiUdp:
         self._asked: dict[str, asyncio.Future[xgimi.DeviceInfo]] = {}
         self._msgids = itertools.count(1)
         self._heard_at: float | None = None  # the loop's time of the last good answer
-        self._up: bool | None = None
+        self._presence = Presence(self._name, surroundings, _log)
         self._nonsense = OncePerKind(_log)
 
     @property
@@ -124,7 +126,7 @@ class XgimiUdp:
                     self._mailbox = self._mailbox or _Mailbox.join(self._options.local, self)
                     self._report(await self._ask(POLL_TIME))
                 except Unreachable as why:
-                    self._change(False, str(why))
+                    self._presence.become(False, str(why))
                 await self._home.clock.sleep(self._options.poll)
         finally:
             if self._mailbox is not None:
@@ -145,8 +147,12 @@ class XgimiUdp:
                     left += 1
         except (TimeoutError, Unreachable) as why:
             if left:
-                raise OutcomeUnknown(f"only {left} of {len(datagrams)} keys were sent") from why
+                raise OutcomeUnknown("only a part of the keys was sent") from why
             raise Unreachable(str(why) or f"no answer within {order.within:g} s") from why
+        finally:
+            if 0 < left < len(datagrams) and _is_release(datagrams[left][1]):  # cut short: no key stays down
+                with contextlib.suppress(Unreachable):
+                    self._send(datagrams[left][1], datagrams[left][0])
         if isinstance(order.action, Sleep):
             self._heard_at = None  # from now on an answer is news
         return Outcome(Result.DONE, "sent; this protocol does not confirm" if datagrams else "it answers")
@@ -191,7 +197,7 @@ class XgimiUdp:
                 lacking = [key for key in keys if key not in xgimi.KEY_CODES]
                 if lacking or not keys:
                     raise Unsupported(f"no code for {', '.join(lacking) or 'no key at all'}")
-                return [_key(xgimi.KEY_CODES[key]) for key in keys]
+                return [line for key in keys for line in _press(key)]
             case LightOff():
                 return [self._control(xgimi.LIGHT_ENGINE_OFF)]
             case LightOn():
@@ -211,7 +217,7 @@ class XgimiUdp:
         question = xgimi.encode(xgimi.AskDevice(msgid))
         try:
             async with asyncio.timeout(within):
-                if self._address is None or not self._up:  # it may have moved
+                if self._address is None or not self._presence.up:  # it may have moved
                     self._address = await self._locate()
                 while not answer.done():
                     self._send(question, xgimi.JSON_PORT)
@@ -243,23 +249,25 @@ class XgimiUdp:
 
     def _report(self, info: xgimi.DeviceInfo) -> None:
         self._heard_at = asyncio.get_running_loop().time()
-        self._change(True, "")
+        self._presence.become(True, "it answers")
         power = None if self._options.network_standby else Power.ON
         now = self._home.clock.now()
         self._home.post(
             ProjectorReported(self._home.new_id(), now, self._projector, "udp", power=power, identity=info.mac or None)
         )
 
-    def _change(self, up: bool, why: str) -> None:
-        if up == self._up:
-            return
-        self._up = up
-        _log.info("%s %s", self._name, "answers" if up else f"is silent: {why}")
-        self._home.post(EndpointChanged(self._home.new_id(), self._home.clock.now(), self._name, up, why))
+
+def _key(code: int, down: bool | None = None) -> tuple[int, bytes]:
+    return xgimi.KEY_PORT, xgimi.encode_key(xgimi.KeyPress(code, down))
 
 
-def _key(code: int) -> tuple[int, bytes]:
-    return xgimi.KEY_PORT, xgimi.encode_key(xgimi.KeyPress(code))
+def _press(key: str) -> list[tuple[int, bytes]]:
+    code = xgimi.KEY_CODES[key]
+    return [_key(code, True), _key(code, False)] if key in xgimi.HELD_KEYS else [_key(code)]
+
+
+def _is_release(data: bytes) -> bool:
+    return data.startswith(b"KEYSSTATUS:") and data.endswith(b"+0")
 
 
 class _Mailbox:

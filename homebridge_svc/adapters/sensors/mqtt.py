@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from homebridge_svc.config.topics import Topic
-from homebridge_svc.core.events import EndpointChanged, SensorReported
+from homebridge_svc.core.events import SensorReported
 from homebridge_svc.errors import ConfigError, WireError
 from homebridge_svc.ports import Message, Surroundings
 from homebridge_svc.runtime.logs import OncePerKind
+from homebridge_svc.runtime.presence import Presence
 from homebridge_svc.runtime.registry import adapter
 from homebridge_svc.wire.mqtt_sensors import PROFILES
 
@@ -48,7 +49,7 @@ class MqttSensor:
         self._home = surroundings
         self._wire = PROFILES[options.profile](options.topic, options.field)
         self._junk = OncePerKind(log)
-        self._up: bool | None = None
+        self._presence = Presence(key, surroundings, log)
         for topic in self._wire.topics:
             surroundings.link.subscribe(topic, self._heard)
 
@@ -64,13 +65,11 @@ class MqttSensor:
             return
         if reading is None:
             return
-        now = self._home.clock.now()
         if reading.value is not None:
+            now = self._home.clock.now()
             self._home.post(
                 SensorReported(self._home.new_id(), now, self._key, reading.value, retained=message.retained)
             )
-        if reading.available is not None and reading.available != self._up:
-            self._up = reading.available
-            why = "it says so" if self._up else "its publisher says it is away"
-            log.info("%s: %s (%s)", self._key, "reachable" if self._up else "not reachable", why)
-            self._home.post(EndpointChanged(self._home.new_id(), now, self._key, self._up, why))
+        if reading.available is not None:
+            why = "it says so" if reading.available else "its publisher says it is away"
+            self._presence.become(reading.available, why)
