@@ -141,7 +141,10 @@ async def serve(
             await stop.wait()
             log.info("stopping: pumps go off first")
             notifier.stopping()
-            await engine.stop(STOP_WITHIN)
+            if not await engine.stop(STOP_WITHIN):
+                log.error(
+                    "a pump did not confirm that it is off: look after it; the first thing at the next start is OFF"
+                )
             if publisher is not None:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(publisher.settle(), LAST_WORDS)

@@ -102,10 +102,11 @@ class Engine:
         """Wait until the first event was handled: by then every pump's OFF is on its way."""
         await self._turned.wait()
 
-    async def stop(self, within: float) -> None:
+    async def stop(self, within: float) -> bool:
         """Tell core to stop, let the workers send what is left, and wait until every pump is read back as off.
 
-        Takes `within` real seconds at most; `run` must still be consuming, so that outcomes come back.
+        Takes `within` real seconds at most; False: some pump did not confirm. `run` must still be consuming, so that
+        outcomes come back.
         """
         event = Stopping(self._new_id(), self._clock.now())  # before whatever still waits in the inbox
         self._follow(event, self._decide(event, event.at), event.at)
@@ -115,6 +116,7 @@ class Engine:
                 while self._pumping():
                     self._turned.clear()
                     await self._turned.wait()
+        return not self._pumping()
 
     def figures(self) -> dict[str, float]:
         """Counters and gauges by Prometheus name."""

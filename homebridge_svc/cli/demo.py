@@ -52,8 +52,9 @@ def demo(
     except ConfigError as problem:
         Console(stderr=True).print(Text(f"cannot play: {problem}", style="bold red"))
         raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        held = True
+    except OSError as problem:
+        Console(stderr=True).print(Text(f"cannot play: {problem}; another port: --port 0", style="bold red"))
+        raise typer.Exit(1) from None
     raise typer.Exit(0 if held else 1)
 
 
@@ -63,6 +64,7 @@ class _Demo:
     def __init__(self, story: Scenario, speed: float | None, *, as_json: bool, leave: bool, port: int) -> None:
         self._story = story
         self._speed = min(speed or 10.0, story.speed)
+        self._slower = speed is not None and speed > story.speed
         self._as_json = as_json
         self._leave = leave
         self._port = port
@@ -120,13 +122,14 @@ class _Demo:
                 raise ConfigError("demo", f"the daemon was not ready within {READY_WITHIN:g} s")
             self._welcome(f"http://127.0.0.1:{ready.result().port}/")
             held = await self._play(Player(stage, clock), stop)
-            self._farewell(held)
+            interrupted = stop.is_set()
+            self._farewell(held, interrupted=interrupted)
             if not self._leave and not stop.is_set():
                 self._console.print("\nThe virtual home goes on; Ctrl-C ends it. · 虚拟家庭继续运行，按 Ctrl-C 结束。")
                 await stop.wait()
             stop.set()
             await daemon
-        return held
+        return held or (interrupted and not self._leave)
 
     async def _play(self, player: Player, stop: asyncio.Event) -> bool:
         stopped = asyncio.create_task(stop.wait(), name="stop asked")
@@ -150,7 +153,11 @@ class _Demo:
     def _welcome(self, address: str) -> None:
         title = self._story.title
         self._console.print(Text(f"{title['en']}\n{title['zh']}", style="bold"))
-        self._console.print(f"Page · 网页: [bold blue]{address}[/]   speed ×{self._speed:g}\n")
+        self._console.print(
+            f"Page · 网页: [bold blue]{address}[/]   speed ×{self._speed:g}"
+            + (" (as fast as this story makes sense)" if self._slower else "")
+            + "\n"
+        )
 
     def _announce(self, number: int, title: dict[str, str]) -> None:
         self._console.print(Text.assemble((f"{number}. ", "bold"), f"{title['en']}\n   {title['zh']}"))
@@ -165,7 +172,7 @@ class _Demo:
             self._console.print(Text(f"   ✗ {played.problem}", style="bold red"))
         self._console.print(Text(f"     after {played.seconds:.0f} s", style="dim"))
 
-    def _farewell(self, held: bool) -> None:
+    def _farewell(self, held: bool, *, interrupted: bool) -> None:
         if self._as_json:
             steps = [
                 {
@@ -178,9 +185,12 @@ class _Demo:
                 for played in self._steps
             ]
             print(json.dumps({"scenario": self._story.name, "held": held, "steps": steps}, ensure_ascii=False))
-        done, style = (
-            ("Every check held. · 全部符合。", "bold green") if held else ("It did not hold. · 未通过。", "bold red")
-        )
+        if interrupted:
+            done, style = "Interrupted. · 已中断。", "bold yellow"
+        elif held:
+            done, style = "Every check held. · 全部符合。", "bold green"
+        else:
+            done, style = "It did not hold. · 未通过。", "bold red"
         self._console.print(Text(f"\n{done}", style=style))
 
 

@@ -317,11 +317,11 @@ class PowerDrive:
     def _succeed(self, errand: Errand, out: Decision) -> Ended:
         on, blind = errand.goal is Power.ON, self.belief.facts.blind
         if blind and errand.sent:
-            why, zh = "sent; this set-up cannot confirm", "已发出,本机无法确认结果"
+            why, zh = "sent; this set-up cannot confirm", "已发出，本机无法确认结果"
         elif not errand.sent and not errand.tried:
             why, zh = f"it is {errand.goal.value} already", "已经是开着的" if on else "已经是关着的"
         elif on and self.belief.phase is Power.LIGHT_OFF:
-            why, zh = "it is up, with its light off", "投影仪已开机,光源关闭"
+            why, zh = "it is up, with its light off", "投影仪已开机，光源关闭"
         elif on:
             why, zh = "it is on", "投影仪已打开"
         else:

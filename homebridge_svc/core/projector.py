@@ -97,7 +97,7 @@ class Projector:
             case SetPower(power=PowerWish.ON):
                 self._want_on(command, now, out)
             case SetPower(power=PowerWish.OFF):
-                out.answer(command, self._spec.key, Say.ACCEPTED, "power off", "好的,正在关机")
+                out.answer(command, self._spec.key, Say.ACCEPTED, "power off", "好的，正在关机")
                 self._wishes.cancel(Say.SUPERSEDED, "power off was asked for after it", "已改为关机", out)
                 self._desired = Power.OFF
                 self._drive.want(Power.OFF, command, now, out)
@@ -221,7 +221,7 @@ class Projector:
             out.announce(
                 key,
                 "Mains came back and the projector started by itself; it is switched off",
-                "来电后投影仪自动开机,正在关闭",
+                "来电后投影仪自动开机，正在关闭",
             )
             self._drive.want(Power.OFF, None, now, out)
             return
@@ -281,7 +281,7 @@ class Projector:
         if self._belief.phase is Power.LIGHT_OFF and self._drive.errand is None:
             self._wishes.accept(SetPower(PowerWish.LIGHT_ON), command, Door.OPEN, now, out)
             return
-        out.answer(command, self._spec.key, Say.ACCEPTED, "power on", "好的,正在开机")
+        out.answer(command, self._spec.key, Say.ACCEPTED, "power on", "好的，正在开机")
         self._drive.want(Power.ON, command, now, out)
 
     def _look_for_wish(self, command: str, now: Now, out: Decision) -> None:

@@ -19,6 +19,7 @@ def view(belief: Belief, desired: Power | None, waiting: list[str], why: tuple[s
     not known. phase: model.Power. desired: "on", "off" or None. watts: None unless fresh. plug: its mains, True, False
     or None. channels: name -> "up", "down" or "unknown". waiting: texts of the wishes in line. why, why_zh: what led
     to the present phase. ready_at: while it boots, the UTC time (ISO) by which it is ready; else None.
+    inputs, apps, volume_max: what may be chosen.
     """
     phase, facts, spec = belief.phase, belief.facts, belief.spec
     wanted = desired is Power.ON and phase in (Power.WAKING, Power.BOOTING)
@@ -45,6 +46,9 @@ def view(belief: Belief, desired: Power | None, waiting: list[str], why: tuple[s
         "why": why[0],
         "why_zh": why[1],
         "ready_at": ready_at,
+        "inputs": list(spec.inputs),
+        "apps": list(spec.apps),
+        "volume_max": spec.volume_max,
     }
     available = phase is not Power.UNKNOWN or bool(facts.plug_up) or any(facts.up.values())
     return DeviceView(spec.key, "projector", spec.name, available, state)

@@ -120,7 +120,7 @@ def refusal(intent: ProjectorIntent, spec: ProjectorSpec) -> No | None:  # noqa:
             return found if isinstance(found, No) else _lacks(spec, LaunchApp)
         case PressKey(key=key, times=times):
             if key not in KEYS:
-                return No(f"unknown key {key!r}; known: {_listed(KEYS)}", f"没有这个按键,可选:{_listed(KEYS)}")
+                return No(f"unknown key {key!r}; known: {_listed(KEYS)}", f"没有这个按键，可选:{_listed(KEYS)}")
             return _too_many(times) or _lacks(spec, PressKeys)
         case _:
             assert_never(intent)
@@ -158,7 +158,7 @@ def _volume(level: int, spec: ProjectorSpec, facts: Facts, phase: Power, mono: f
     if carriers(spec, spec.orders, PutVolume, state_of(phase)):
         return PutVolume(level)
     if facts.volume is None or mono - facts.volume_at > FRESH:
-        return No("no channel can set a volume now, and the present one is not known", "不知道当前音量,无法设定")
+        return No("no channel can set a volume now, and the present one is not known", "不知道当前音量，无法设定")
     return _keys("volume_up" if level > facts.volume else "volume_down", abs(level - facts.volume))
 
 
@@ -167,7 +167,7 @@ def _mute(on: bool, spec: ProjectorSpec, facts: Facts, phase: Power, mono: float
     if carriers(spec, spec.orders, PutMute, state_of(phase)):
         return PutMute(on)
     if facts.muted is None or mono - facts.muted_at > FRESH:
-        return No("the mute key toggles, and whether it is muted is not known", "不知道是否已静音,无法设定")
+        return No("the mute key toggles, and whether it is muted is not known", "不知道是否已静音，无法设定")
     return _keys("mute", int(facts.muted is not on))
 
 
@@ -177,7 +177,7 @@ def _input(name: str, spec: ProjectorSpec) -> str | No:
     if name in spec.inputs.values():
         return name
     known = _listed(spec.inputs)
-    return No(f"unknown input {name!r}; known: {known}", f"没有这个信号源,可选:{known}")
+    return No(f"unknown input {name!r}; known: {known}", f"没有这个信号源，可选:{known}")
 
 
 def _package(name: str, spec: ProjectorSpec) -> str | No:
@@ -186,7 +186,7 @@ def _package(name: str, spec: ProjectorSpec) -> str | No:
     if PACKAGE.fullmatch(name):
         return name
     known = _listed(spec.apps)
-    return No(f"unknown app {name!r}; known: {known}", f"没有这个应用,可选:{known}")
+    return No(f"unknown app {name!r}; known: {known}", f"没有这个应用，可选:{known}")
 
 
 def _lacks(spec: ProjectorSpec, *actions: type[Action]) -> No | None:

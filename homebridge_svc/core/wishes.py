@@ -111,7 +111,7 @@ class Wishes:
                 self._landed(wish, Outcome(Result.UNKNOWN, "its end was never reported"), phase, now, out)
         for wish in [wish for wish in self._waiting if now.mono >= wish.dies]:
             self._waiting.remove(wish)
-            self._end(wish, Say.EXPIRED, f"{wish.text} waited too long", "等待超时,没有执行", out)
+            self._end(wish, Say.EXPIRED, f"{wish.text} waited too long", "等待超时，没有执行", out)
         if door is Door.SHUT:
             self.cancel(Say.FAILED, "the projector is off", "投影仪没有打开", out)
         if door is Door.OPEN:
@@ -194,12 +194,12 @@ class Wishes:
             case Result.DONE:
                 self._end(wish, Say.DONE, f"{wish.text} sent by {wish.channel}, which cannot confirm", "已发出", out)
             case Result.EXPIRED:
-                self._end(wish, Say.EXPIRED, f"{wish.text} came too late", "太迟了,没有执行", out)
+                self._end(wish, Say.EXPIRED, f"{wish.text} came too late", "太迟了，没有执行", out)
             case Result.DISPLACED:
                 self._end(wish, Say.SUPERSEDED, "a newer one took its place", "已被新的命令取代", out)
             case _:
                 why = f"{wish.text}: it may have happened, so it is not repeated{detail}"
-                self._end(wish, Say.FAILED, why, "不确定是否成功,没有重试", out)
+                self._end(wish, Say.FAILED, why, "不确定是否成功，没有重试", out)
         return wish.action if result is Result.DONE else None
 
     def _end(self, wish: Wish, say: Say, why: str, zh: str, out: Decision) -> None:

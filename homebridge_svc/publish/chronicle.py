@@ -2,11 +2,12 @@
 
 Facts that come by themselves are written when they change something, so a meter that reports every second fills no
 card; probes are not written at all. A retry is written when something about it is new: an OFF that is repeated every
-minute to a plug that is away for a week is one row, and its failing another.
+minute to a plug that is away for a week is one row, and its failing another. The log tells the same.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from homebridge_svc.core.events import CommandHeard, EndpointChanged, Event, NonsenseHeard, OrderFinished, ScheduleDue
@@ -14,6 +15,8 @@ from homebridge_svc.core.model import DeviceView, Json
 from homebridge_svc.core.orders import Action, Decision, Order, ReadState, Result
 from homebridge_svc.ports import Clock, Row
 from homebridge_svc.runtime.journal import Journal
+
+log = logging.getLogger(__name__)
 
 TOLD = {  # the parts of a view whose change is worth a row; figures that flow are not
     "projector": ("phase", "desired", "volume", "muted", "input", "app"),
@@ -109,6 +112,9 @@ class ChronicleWriter:
                     self._row(chain, "changed", key, text)
 
     def _row(self, chain: str, kind: str, device: str | None, text: str, **data: Json) -> None:
+        log.log(
+            logging.WARNING if data.get("alarm") else logging.INFO, "%s %s %s: %s", chain, kind, device or "-", text
+        )
         self._journal.append(Row(self._clock.now().utc.timestamp(), chain, kind, device, text, data))
 
 
