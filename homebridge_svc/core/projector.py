@@ -145,7 +145,7 @@ class Projector:
             if channel in self._spec.channels and done:
                 self._facts.answered(channel, now.mono)
         elif not self._drive.finished(event, now, out):
-            self._taken(self._wishes.finished(event, self._belief.phase, now, out), order.command, now, out)
+            self._taken(self._wishes.finished(event, self._belief.phase, now, out), now, out)
         if channel in self._spec.channels and event.outcome.result in (Result.UNREACHABLE, Result.UNKNOWN):
             self._facts.unheard(channel)
         self._after(now, out)
@@ -253,7 +253,7 @@ class Projector:
             return self._drive.flight is None and step.was in UP_AND_RUNNING
         return step.was in (Power.ON, Power.LIGHT_OFF) or self._facts.bright_at > step.since
 
-    def _taken(self, action: Action | None, command: str | None, now: Now, out: Decision) -> None:
+    def _taken(self, action: Action | None, now: Now, out: Decision) -> None:
         """An order was taken: what follows from it, until the projector's own reports say more."""
         match action:
             case LightOff():
@@ -269,7 +269,7 @@ class Projector:
             case LaunchApp(package=package):
                 self._facts.app = package
             case PressKeys():
-                self._probes.send(now, out, "keys were pressed: look", command, everything=False)
+                self._facts.volume_at = NEVER  # they may have moved it; channels look again by themselves
             case _:
                 pass
 

@@ -169,6 +169,8 @@ class MqttLink:
             except WrongVersionError as exc:
                 problem = exc
                 continue
+            if version == aiomqtt.ProtocolVersion.V5:  # a later hang-up is no old broker; 3.1.1 would drop the queue
+                self._versions = [version]
             try:
                 await self._live(line)
             except asyncio.CancelledError:
