@@ -13,6 +13,7 @@ It is never stricter than the machines, so a refusal here means that something i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
@@ -37,6 +38,7 @@ NEVER_HAPPENED = frozenset(
 @dataclass(slots=True)
 class _PumpBooks:
     on_since: float | None = None  # mono: let through, or seen on
+    ends: dict[str, float] = field(default_factory=dict)  # order id -> mono when the dead-man that it arms opens
     starts: dict[str, float] = field(default_factory=dict)  # order id -> mono, of the last hour
     day: date | None = None
     seconds: float = 0.0
@@ -44,12 +46,21 @@ class _PumpBooks:
     def today(self, day: date, now: Now) -> float:
         if day != self.day:
             self.day, self.seconds = day, 0.0
-        return self.seconds + (now.mono - self.on_since if self.on_since is not None else 0.0)
+        return self.seconds + self._stretch(now)
 
     def off(self, now: Now) -> None:
-        if self.on_since is not None:
-            self.seconds += now.mono - self.on_since
+        self.seconds += self._stretch(now)
+        self.forget()
+
+    def forget(self) -> None:
         self.on_since = None
+        self.ends.clear()
+
+    def _stretch(self, now: Now) -> float:
+        """Seconds on: a plug that was silent for hours was off since its dead-man opened it."""
+        if self.on_since is None:
+            return 0.0
+        return min(now.mono, max(self.ends.values(), default=now.mono)) - self.on_since
 
 
 class Gate:
@@ -76,8 +87,10 @@ class Gate:
                     books.on_since = event.at.mono
             case OrderFinished() if event.outcome.result in NEVER_HAPPENED:
                 books = self._books.get(event.order.endpoint)
-                if books is not None and books.starts.pop(event.order.id, None) is not None:
-                    books.on_since = None
+                if books is not None:
+                    books.ends.pop(event.order.id, None)
+                    if books.starts.pop(event.order.id, None) is not None:
+                        books.forget()
             case _:
                 pass
 
@@ -87,9 +100,12 @@ class Gate:
         if objection is not None:
             return Refusal(order, *objection)
         books = self._books.get(order.endpoint)
-        if books is not None and isinstance(order.action, SwitchOn) and books.on_since is None:
-            books.on_since = now.mono
-            books.starts[order.id] = now.mono
+        if books is not None and isinstance(order.action, SwitchOn):
+            dead_man = order.action.dead_man
+            books.ends[order.id] = math.inf if dead_man is None else now.mono + dead_man
+            if books.on_since is None:
+                books.on_since = now.mono
+                books.starts[order.id] = now.mono
         return None
 
     def _objection(self, order: Order, now: Now, cut_allowed: Callable[[str], str | None]) -> tuple[str, str] | None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from support.pump_rig import Rig
 
-from homebridge_svc.core.events import PlugReported
+from homebridge_svc.core.events import OrderFinished, PlugReported
 from homebridge_svc.core.intents import ResetPump, RunPump, StopPump
 from homebridge_svc.core.model import Json, PumpSpec, ScheduleWindow
-from homebridge_svc.core.orders import SwitchOff, SwitchOn
+from homebridge_svc.core.orders import Outcome, Result, SwitchOff, SwitchOn
 
 BARE = PumpSpec("bathroom", "热水", "pump_plug", dead_man=True, schedule=(ScheduleWindow("daily", 0, 1439, 60.0),))
 METERED = replace(BARE, plug_meters=True)
@@ -148,6 +149,120 @@ def test_a_plug_that_comes_back_is_told_off_at_once() -> None:
     rig.link(True)
     rig.advance(1)
     assert not rig.relay.on
+
+
+@pytest.mark.parametrize("away", range(900, 960, 5))
+def test_a_plug_that_is_heard_again_is_told_off_within_two_seconds(away: int) -> None:
+    rig = ready(replace(BARE, dead_man=False))
+    rig.ask()
+    rig.advance(10)
+    rig.link_up = False  # nobody says so
+    rig.advance(away)
+    rig.link_up = True
+    rig.report()
+    rig.advance(2.5)
+    assert not rig.relay.on
+
+
+def test_a_chatty_plug_that_stays_on_is_not_flooded_with_offs() -> None:
+    rig = ready(METERED)
+    rig.ask(RunPump(30))
+    rig.advance(20)
+    rig.relay.deaf = True
+    rig.advance(11)
+    before = rig.count(SwitchOff)
+    for _ in range(600):
+        rig.report()
+        rig.advance(1)
+    assert rig.count(SwitchOff) - before <= 20
+    moments = [at for at, order in rig.orders if isinstance(order.action, SwitchOff)]
+    assert all(later - at >= 2 for at, later in pairwise(moments[1:]))
+
+
+def test_the_daemons_end_and_a_stop_do_not_wait_for_the_back_off() -> None:
+    rig = ready()
+    rig.ask()
+    rig.advance(10)
+    rig.link(False)
+    rig.advance(500)
+    for step in (rig.halt, lambda: rig.ask(StopPump())):
+        rig.advance(5)
+        before = rig.count(SwitchOff)
+        step()
+        assert rig.count(SwitchOff) == before + 1
+        step()
+        assert rig.count(SwitchOff) == before + 1  # one is under way
+
+
+def test_hours_of_silence_after_the_dead_mans_end_cost_the_day_nothing() -> None:
+    rig = ready()
+    rig.ask()
+    rig.advance(5)
+    rig.link(False)
+    rig.advance(3.2 * 3600)
+    rig.link(True)
+    rig.advance(1200)
+    assert rig.said(rig.ask()) == ["accepted"]
+    rig.advance(5)
+    assert rig.phase == "running"
+
+
+def test_a_longer_run_that_the_plug_did_not_take_keeps_its_old_end_and_says_so() -> None:
+    rig = ready()
+    first = rig.ask(RunPump(30))
+    rig.advance(5)
+    rig.link_up = False
+    second = rig.ask(RunPump(280))
+    rig.advance(2)
+    rig.link_up = True
+    assert 20 <= int(str(rig.state["remaining_s"])) <= 25
+    rig.advance(25)
+    assert not rig.relay.on
+    assert rig.said(first) == ["accepted", "done"]
+    assert rig.said(second) == ["accepted", "failed"]
+    assert "did not take the longer time" in rig.why(second)
+    assert int(str(rig.state["run_seconds_today"])) <= 32
+
+
+def test_a_longer_run_that_may_not_have_arrived_keeps_the_shorter_end() -> None:
+    rig = ready()
+    rig.ask(RunPump(30))
+    rig.advance(5)
+    rig.link_up = False
+    second = rig.ask(RunPump(280))
+    order = next(o for _, o in reversed(rig.orders) if isinstance(o.action, SwitchOn))
+    rig.link_up = True
+    rig.hear(OrderFinished("u", rig.now, order, Outcome(Result.UNKNOWN)))
+    rig.advance(27)
+    assert not rig.relay.on
+    assert rig.said(second) == ["accepted", "failed"]
+
+
+def test_a_longer_wish_after_one_that_was_lost_is_served() -> None:
+    rig = ready()
+    rig.ask(RunPump(30))
+    rig.advance(5)
+    rig.link_up = False
+    second = rig.ask(RunPump(280))
+    rig.advance(2)
+    rig.link_up = True
+    third = rig.ask(RunPump(60))
+    rig.advance(55)
+    assert rig.relay.on
+    rig.advance(10)
+    assert not rig.relay.on
+    assert rig.said(second) == rig.said(third) == ["accepted", "done"]
+
+
+def test_the_plugs_own_timer_is_not_taken_for_a_hand() -> None:
+    rig = ready()
+    rig.ask(RunPump(30))
+    rig.advance(5)
+    rig.lose = 2
+    second = rig.ask(RunPump(280))  # taken by the network, never arrived
+    rig.advance(90)
+    assert not rig.relay.on
+    assert "own timer" in rig.why(second)
 
 
 def test_a_lost_off_is_repeated_within_seconds() -> None:

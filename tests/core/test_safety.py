@@ -143,14 +143,36 @@ def test_a_start_that_never_happened_is_not_counted() -> None:
 
 def test_after_three_hours_of_a_day_it_does_not_pass_and_the_next_day_it_does() -> None:
     bench = Bench()
-    for _ in range(18):  # ten minutes on, a quarter of an hour off
+    for _ in range(30):  # six minutes on, a quarter of an hour off
         assert bench.check(ON) is None
-        bench.mono += 600
+        bench.mono += 360
         bench.report(on=False)
         bench.mono += 900
     assert "three hours" in why(bench.check(ON))
     bench.mono = 17 * 3600.0  # past midnight in Shanghai
     assert bench.check(ON) is None
+
+
+def test_a_silent_plug_is_charged_until_its_dead_man_and_one_without_for_all_the_silence() -> None:
+    for pump, refused in ((PUMP, False), (replace(PUMP, dead_man=False), True)):
+        bench = Bench(pump)
+        on = ON if pump.dead_man else SwitchOn(None)
+        assert bench.check(on) is None
+        bench.mono = 3.2 * 3600
+        bench.report(on=False)
+        bench.mono += 1200
+        assert (bench.check(on) is not None) is refused
+
+
+def test_a_dead_man_that_was_never_armed_bounds_nothing() -> None:
+    bench = Bench()
+    bench.report(on=True)  # by hand
+    order = bench.order(ON)
+    assert bench.gate.check(order, bench.now, lambda _plug: None) is None
+    bench.gate.observe(OrderFinished("e", bench.now, order, Outcome(Result.UNREACHABLE)))
+    bench.mono = 3.2 * 3600
+    bench.report(on=False)
+    assert "three hours" in why(bench.check(ON))
 
 
 def test_mains_of_a_projector_are_cut_only_when_its_machine_can_say_why_not() -> None:

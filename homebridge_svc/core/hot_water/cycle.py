@@ -6,7 +6,7 @@ relay.py (orders and read-back), evidence.py (temperature, watts), books.py (lim
 * Persons pass rest (but for 60 s) and quiet hours; automatic runs need the whole list of `_alone_may_not` (rules 1,
   15, 17, 18). A command without a person beside it counts as automatic.
 * More than the owner's `max_run` is cut to it. Asking again while it runs is heard; a longer duration moves the end,
-  within `max_run` from the start, and arms a new dead-man.
+  within `max_run` from the start, and arms a new dead-man. Where the plug does not take that, the old end stands.
 * A pipe that is warm already: persons get a run of at least the purge time (60 s where no pipe is described, rule
   20); an automatic run is left out, unless nothing ran for 24 h, because a sensor may say "hot" for ever.
 * A wish while the daemon's first OFF is under way waits for it, at most 15 s. "stop" always sends an OFF, also when
@@ -73,6 +73,7 @@ class Pump:
         self._drive.end(Cue.DAEMON_STOPS, Say.FAILED, STOPS, now, out)
         if self._drive.phase is not Phase.STOPPING:
             self._drive.move(Cue.DAEMON_STOPS, None, "", now, out)
+        self._drive.insist(now, out)
 
     def wish(self, intent: PumpIntent, command: str, person: bool, now: Now, out: Decision) -> None:
         """Serve a command; it gets one final answer, now or when the run ends."""
@@ -125,9 +126,10 @@ class Pump:
     def endpoint(self, event: EndpointChanged, now: Now, out: Decision) -> None:
         """The plug came or went."""
         if event.endpoint == self._spec.plug:
-            self._drive.relay.up = event.up
             if event.up:
                 self._drive.back(event.id, now, out)
+            else:
+                self._drive.relay.up = False
 
     def finished(self, event: OrderFinished, now: Now, out: Decision) -> None:
         """Take the outcome of one of its orders. One that the last gate refused counts as FAILED."""

@@ -22,7 +22,7 @@ from homebridge_svc.core.hot_water.halt import Halt, Run, Timer
 from homebridge_svc.core.hot_water.table import Cue, Phase
 from homebridge_svc.core.hot_water.words import Said, span
 from homebridge_svc.core.model import Now, PumpSpec
-from homebridge_svc.core.orders import Decision, Result, Say, SwitchOn
+from homebridge_svc.core.orders import Decision, Order, Result, Say, SwitchOn
 from homebridge_svc.core.timetable import Calendar
 
 HARD_RUN = 600.0  # seconds, whatever the configuration says (rule 15)
@@ -30,6 +30,8 @@ MARGIN = 60.0  # seconds by which the dead-man outlives the run (rule 16)
 CONFIRM = 5.0  # seconds for the read-back of an ON
 RETRY = 1800.0  # seconds until a dead pump is tried again
 
+NOT_LONGER = Said("the plug did not take the longer time", "插座没有接受延长的时间")
+OWN_TIMER = Said("the plug's own timer ended the run", "插座自带的定时结束了运行")
 BY_HAND = Said("it was switched off by hand", "被手动关闭")
 NOT_SEEN = Said("the plug did not confirm the ON, so it is switched off", "插座没有确认打开，先关掉")
 UNLIT = Said("the heater did not light: no warmer water after twice the purge time", "热水器没有点火")
@@ -47,8 +49,8 @@ class Drive(Halt):
     def begin(self, cue: Cue, run: Run, why: str, now: Now, out: Decision) -> None:
         """Start a run: "on since" is stored before the ON leaves; one started by hand is looked at first."""
         dead_man = run.limit + MARGIN
-        self.run = run
-        self.books.begin(now, run.limit, dead_man if self._spec.dead_man else math.inf)
+        self.run, run.armed = run, run.limit
+        self.books.begin(now, run.limit, math.inf if run.by_hand else self._at_most(run))
         self.remember(now, out)
         self.move(cue, run.chain, why, now, out)
         self.meter.begin()
@@ -60,7 +62,7 @@ class Drive(Halt):
         }
         if self._spec.purge_time is not None and self._spec.stop_sensor is not None:
             self._timers[Timer.LIT] = run.started + 2 * self._spec.purge_time
-        self.relay.forget_looks()
+        self.relay.begin_close()
         if run.by_hand:
             self.relay.look(run.chain, "somebody switched it on: is it so?", now, out)
         else:
@@ -68,11 +70,32 @@ class Drive(Halt):
 
     def extend(self, run: Run, limit: float, command: str, now: Now, out: Decision) -> None:
         """Move the end of a confirmed run and arm a dead-man for what is left of it."""
-        run.limit = limit
-        self._timers[Timer.LIMIT] = run.started + limit
-        self.books.limit, self.books.on_at_most = limit, limit + MARGIN if self._spec.dead_man else math.inf
+        run.more.append(command)
+        self._set_limit(run, limit)
+        self.books.on_at_most = self._at_most(run)
         self.remember(now, out)
         self.relay.close(run.started + limit - now.mono + MARGIN, command, "a longer run was asked for", now, out)
+
+    def _set_limit(self, run: Run, limit: float) -> None:
+        run.limit = self.books.limit = limit
+        self._timers[Timer.LIMIT] = run.started + limit
+
+    def _at_most(self, run: Run) -> float:
+        """Seconds after which the plug opens by itself."""
+        return run.limit + MARGIN if self._spec.dead_man else math.inf
+
+    def _armed(self, run: Run, order: Order, result: Result, now: Now, out: Decision) -> None:
+        """Take the outcome of the newest ON of a confirmed run: a longer run stands only if the plug took it."""
+        if result is Result.DONE:
+            run.armed, self.books.on_at_most = run.limit, self._at_most(run)
+            run.more.clear()
+        elif run.limit > run.armed:
+            self._set_limit(run, run.armed)
+            if result is not Result.UNKNOWN:  # else the longer dead-man may be armed
+                self.books.on_at_most = self._at_most(run)
+            text = f"{NOT_LONGER.en} ({result.value}), the old end stands"
+            out.note(order.command, self._spec.key, "semantics 16", text)
+        self.remember(now, out)
 
     def end(self, cue: Cue, say: Say, said: Said, now: Now, out: Decision, *, chain: str | None = None) -> None:
         """End the run: answer who asked for it, and OFF. chain: who ended it, if not the run itself."""
@@ -100,11 +123,11 @@ class Drive(Halt):
             case Phase.STARTING:
                 self._seen_while_starting(event, now, out)
             case Phase.RUNNING if event.on is False:
-                self.end(Cue.HAND_OFF, Say.DONE, BY_HAND, now, out)
+                self.end(Cue.HAND_OFF, Say.DONE, OWN_TIMER if self.relay.own_toggle(now) else BY_HAND, now, out)
             case Phase.RUNNING:
                 self.judge(now, out)
             case Phase.STOPPING:
-                self._check_off(now, out)
+                self._seen_while_stopping(event, now, out)
             case Phase.IDLE | Phase.RESTING | Phase.LOCKED_OUT:
                 self._seen_while_off(event, now, out)
             case _:
@@ -117,6 +140,8 @@ class Drive(Halt):
         if isinstance(order.action, SwitchOn):
             if self.phase is Phase.STARTING and self.relay.is_on_order(order):
                 self._on_finished(result, event.outcome.detail, now, out)
+            elif self.phase is Phase.RUNNING and run and self.relay.is_on_order(order):
+                self._armed(run, order, result, now, out)
         elif self.off_finished(order, result, now, out) and self.phase is Phase.STARTING and run and run.by_hand:
             if self.relay.on:
                 self._confirmed(run, now, out)
@@ -208,6 +233,11 @@ class Drive(Halt):
             if doubt is None and value is not None:
                 doubt = Said(f"the water is at {value:.1f} °C", f"水温{value:.1f}度")
             said = said + doubt if doubt is not None else said
+        if run.limit <= run.armed:
+            failed = said + NOT_LONGER
+            for command in run.more:
+                run.waiters.remove(command)
+                out.answer(command, self._spec.key, Say.FAILED, failed.en, failed.zh)
         self.end(Cue.ENOUGH, Say.DONE, said, now, out)
 
     def _dead(self, now: Now, out: Decision) -> None:

@@ -67,6 +67,8 @@ class Run:
     waiters: list[str] = field(default_factory=list)  # commands that get their final answer when it ends
     by_hand: bool = False
     ended: bool = False
+    armed: float = 0.0  # seconds: the limit that the plug's dead-man is known to follow
+    more: list[str] = field(default_factory=list)  # commands that asked for longer, and the plug has not taken it
 
 
 class Halt(ABC):
@@ -142,15 +144,22 @@ class Halt(ABC):
 
     def back(self, chain: str, now: Now, out: Decision) -> None:
         """Tell the plug OFF again where that is due now that it is reachable, else look at it."""
-        if self.phase is not Phase.STOPPING:
+        self.relay.came_back()
+        if self.phase is Phase.STOPPING:
+            self._hurry(now, out)
+        else:
             self.relay.look(chain, "the plug is back", now, out)
-        elif not self.relay.off_under_way:
+
+    def insist(self, now: Now, out: Decision) -> None:
+        """Send the OFF of this stop again now, whatever the back-off says, unless one is under way."""
+        if self.phase is Phase.STOPPING and not self.relay.off_under_way:
             self._off_again(now, out)
 
     def stop(self, command: str, now: Now, out: Decision) -> None:
         """Switch off for a command, also when it is believed off; the command is answered when off is seen."""
         self.stoppers.append(command)
         self.move(Cue.STOP, command, "", now, out)
+        self.insist(now, out)
         self._timers.setdefault(Timer.GIVE_UP, now.mono + GIVE_UP)
 
     def tick(self, now: Now, out: Decision) -> None:
@@ -185,6 +194,21 @@ class Halt(ABC):
         self._timers[Timer.OFF_AGAIN] = now.mono + LOST
         if Timer.WORRY not in self._timers:
             self._worry(now, out)
+
+    def _seen_while_stopping(self, event: PlugReported, now: Now, out: Decision) -> None:
+        self._check_off(now, out)
+        if event.on and self.phase is Phase.STOPPING:
+            self._hurry(now, out)
+
+    def _hurry(self, now: Now, out: Decision) -> None:
+        """The plug is there and off is not confirmed: do not wait for the back-off's end (rule 16)."""
+        due = self.relay.open_again_at()
+        if due is None:
+            return
+        if due <= now.mono:
+            self._off_again(now, out)
+        else:
+            self._timers[Timer.OFF_AGAIN] = min(due, self._timers.get(Timer.OFF_AGAIN, due))
 
     def _worry(self, now: Now, out: Decision) -> None:
         """Ten seconds of OFF have not helped: is it stuck, or silent?"""
