@@ -240,7 +240,8 @@ class Line:
 
     def _write_when_possible(self, client: PahoClient, _userdata: object, sock: SocketLike) -> None:
         """Stands in for aiomqtt's, which asks the loop a turn later, from when paho still connects in a thread."""
-        asyncio.get_running_loop().add_writer(sock.fileno(), client.loop_write)
+        with contextlib.suppress(OSError, ValueError):  # the socket may be gone already: its reader finds out
+            asyncio.get_running_loop().add_writer(sock.fileno(), client.loop_write)
 
     def _acknowledge(self) -> None:
         """Let the kernel acknowledge at once: until then a broker's Nagle holds its next message back, up to 40 ms."""

@@ -286,7 +286,7 @@ async def test_no_part_of_the_program_needs_memory_that_is_both_written_and_run(
     )
     demo = await asyncio.create_subprocess_exec(
         *(sys.executable, str(starter), "demo", "--scenario", "evening"),
-        *("--exit", "--json", "--speed", "60", "--port", "0"),
+        *("--exit", "--json", "--speed", "20", "--port", "0"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

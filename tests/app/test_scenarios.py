@@ -15,7 +15,7 @@ from homebridge_svc.virtual_home import scenario
 async def test_every_check_of_the_scenario_holds(name: str) -> None:
     demo = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "homebridge_svc", "demo", "--scenario", name),
-        *("--exit", "--json", "--speed", "60", "--port", "0"),
+        *("--exit", "--json", "--speed", "20", "--port", "0"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
