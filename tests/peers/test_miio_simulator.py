@@ -1,7 +1,8 @@
 """Our plug adapter against python-miio's own MIoT simulator: a peer that shares no line with our emulator.
 
 The simulator exists in python-miio 0.6.0.dev0 only, which does not fit beside 0.5.12: it lives in an environment of
-its own, and HOMEBRIDGE_MIIO_SIMULATOR names its `miiocli`. It always binds port 54321 of every address.
+its own, where scripts/install-peers puts it, or HOMEBRIDGE_MIIO_SIMULATOR names its `miiocli`. It always binds port
+54321 of every address, so this test runs alone.
 """
 
 from __future__ import annotations
@@ -22,14 +23,16 @@ from homebridge_svc.core.events import PlugReported
 from homebridge_svc.core.orders import ReadState, Result, SwitchOff, SwitchOn
 from homebridge_svc.wire import miio
 
-MIIOCLI = os.environ.get("HOMEBRIDGE_MIIO_SIMULATOR", "")
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "homebridge_svc"
+MIIOCLI = os.environ.get("HOMEBRIDGE_MIIO_SIMULATOR") or str(CACHE / "python-miio-0.6.0.dev0" / "bin" / "miiocli")
 MODEL = "cuco.plug.v2eur"
 
 pytestmark = [
     pytest.mark.peer,
+    pytest.mark.alone,
     pytest.mark.skipif(
         shutil.which(MIIOCLI) is None,
-        reason="HOMEBRIDGE_MIIO_SIMULATOR does not name the miiocli of python-miio 0.6.0.dev0",
+        reason="no python-miio 0.6.0.dev0: not in the cache, and HOMEBRIDGE_MIIO_SIMULATOR names no miiocli",
     ),
 ]
 
