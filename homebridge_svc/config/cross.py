@@ -211,8 +211,17 @@ def _command(path: str, command: str, config: Config, declared: Declared, hurt: 
         yield Problem(path, f"{key} is in [{section}], and this command is for [{wanted}]", "name another device")
     elif isinstance(intent, SetVolume) and key not in hurt and intent.level > config.projectors[key].volume_max:
         yield Problem(path, f"{intent.level} is above its volume_max ({config.projectors[key].volume_max})", "lower it")
+    elif isinstance(intent, SelectInput) and key not in hurt and not _has_input(intent.name, config.projectors[key]):
+        inputs = ", ".join(config.projectors[key].inputs)
+        yield Problem(
+            path, f"{key} has no input {intent.name!r}", f"known: {inputs}", f"没有这个信号源，可选：{inputs}"
+        )
     elif section == "plugs" and (owner := _owner(key, config)):
         yield Problem(path, f"{key} belongs to {owner}", f"ask {owner} instead", f"这个插座由 {owner} 管理")
+
+
+def _has_input(name: str, projector: Projector) -> bool:
+    return name in projector.inputs or name in projector.inputs.values()
 
 
 def _section(intent: Intent) -> str:

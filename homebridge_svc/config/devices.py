@@ -114,7 +114,9 @@ class Projector(Table):
     boot_time: Annotated[Seconds, between(SECONDS, 5, 300)] = 60.0
     cool_down: Annotated[Seconds, between(SECONDS, 10, 1_800)] = 180.0
     unexplained_boot: Literal["off", "leave"] = "off"
-    inputs: dict[Name, Annotated[str, AfterValidator(_input)]] = Field(default_factory=dict)
+    inputs: dict[Name, Annotated[str, AfterValidator(_input)]] = Field(
+        default_factory=lambda: {"HDMI 1": "hdmi1", "HDMI 2": "hdmi2"}
+    )
     apps: dict[Name, Annotated[str, AfterValidator(_package)]] = Field(default_factory=dict)
     volume_max: Annotated[StrictInt, Field(ge=1, le=1_000)] = 100
 

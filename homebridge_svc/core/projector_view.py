@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from homebridge_svc.core.model import DeviceView, Power
+from homebridge_svc.core.orders import ChooseInput, LaunchApp
 
 if TYPE_CHECKING:
-    from homebridge_svc.core.model import Json, Now
+    from homebridge_svc.core.model import Json, Now, ProjectorSpec
     from homebridge_svc.core.power_table import Belief
 
 
@@ -19,7 +20,7 @@ def view(belief: Belief, desired: Power | None, waiting: list[str], why: tuple[s
     not known. phase: model.Power. desired: "on", "off" or None. watts: None unless fresh. plug: its mains, True, False
     or None. channels: name -> "up", "down" or "unknown". waiting: texts of the wishes in line. why, why_zh: what led
     to the present phase. ready_at: while it boots, the UTC time (ISO) by which it is ready; else None.
-    inputs, apps, volume_max: what may be chosen.
+    inputs, apps, volume_max: what may be chosen, if any channel can carry it.
     """
     phase, facts, spec = belief.phase, belief.facts, belief.spec
     wanted = desired is Power.ON and phase in (Power.WAKING, Power.BOOTING)
@@ -46,9 +47,13 @@ def view(belief: Belief, desired: Power | None, waiting: list[str], why: tuple[s
         "why": why[0],
         "why_zh": why[1],
         "ready_at": ready_at,
-        "inputs": list(spec.inputs),
-        "apps": list(spec.apps),
+        "inputs": [*spec.inputs] if _carried(spec, ChooseInput) else [],
+        "apps": [*spec.apps] if _carried(spec, LaunchApp) else [],
         "volume_max": spec.volume_max,
     }
     available = phase is not Power.UNKNOWN or bool(facts.plug_up) or any(facts.up.values())
     return DeviceView(spec.key, "projector", spec.name, available, state)
+
+
+def _carried(spec: ProjectorSpec, action: type[ChooseInput | LaunchApp]) -> bool:
+    return any(action in ability.carries for ability in spec.channels.values())

@@ -179,6 +179,12 @@ def changed(*changes: tuple[str, str]) -> str:
             "",
         ),
         (
+            ("living_room.volume 12", "living_room.input hdmi9"),
+            'voice[0].phrases."看电影"[1]',
+            "living_room has no input 'hdmi9'",
+            "HDMI 1",
+        ),
+        (
             ("[plugs.cinema_plug]", VOICE + '"看 电影！" = ["bathroom.run"]\n[plugs.cinema_plug]'),
             'voice[1].phrases."看 电影！"',
             'sounds like voice[0].phrases."看电影"',
