@@ -231,7 +231,8 @@ async def what_is_no_longer_configured_disappears(home_assistant: HomeAssistant,
     known = await home_assistant.look_up()
     await daemon.stop()
     daemon.edit("客厅投影", "大投影")
-    daemon.edit('[projectors.living_room.inputs]\n"HDMI 1" = "hdmi1"\n"HDMI 2" = "hdmi2"\n', "")
+    daemon.edit('"HDMI 1" = "hdmi1"\n"HDMI 2" = "hdmi2"\n', "")  # the table stays, and is empty
+    daemon.edit('"living_room.input hdmi1", ', "")
     daemon.edit('"哔哩哔哩"', f"'{ODD_NAME}'")
     daemon.edit("[sensors.return_temperature]\nname", "[sensors.return_pipe]\nname")
     daemon.edit('sensor = "return_temperature"', 'sensor = "return_pipe"')
