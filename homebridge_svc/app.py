@@ -98,7 +98,7 @@ async def serve(
         journal = await stack.enter_async_context(Journal(store, redactor))
         engine = Engine(clock=clock, store=store, new_id=new_id, petted=notifier.watchdog)
         figures = {"homebridge_mqtt_connected": 0.0}
-        desk = FrontDesk(engine.post, journal, lambda: {**engine.figures(), **figures})
+        desk = FrontDesk(engine.post, journal, lambda: {**engine.figures(), **figures, **_counted(link)})
         web = WebServer(
             config.web.host,
             config.web.port,
@@ -150,6 +150,10 @@ async def serve(
                     await asyncio.wait_for(publisher.settle(), LAST_WORDS)
             for task in tasks:
                 task.cancel()
+
+
+def _counted(link: MqttLink | None) -> dict[str, float]:
+    return {f"homebridge_mqtt_{name}_total": number for name, number in link.counts.items()} if link else {}
 
 
 def _link(config: Config, clock: SystemClock, on_state: Callable[[bool, str], None]) -> MqttLink | None:

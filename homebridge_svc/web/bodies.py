@@ -18,7 +18,7 @@ from homebridge_svc.ports import Row
 from homebridge_svc.wire.payloads import LARGEST, read_json, read_object
 
 MAX_BODY = LARGEST  # bytes: a command is a line, not a file
-KEY = re.compile(r"[a-z][a-z0-9_]*")  # rule 22
+KEY = re.compile(r"[a-z][a-z0-9_]{0,63}")  # rule 22
 HINT = 'send {"device": "living_room", "do": "power on"} or {"say": "看电影"}, with "id" and "at" (unix) if you like'
 KEYS = frozenset({"device", "do", "say", "id", "at"})
 NO = frozenset({Say.REFUSED, Say.EXPIRED, Say.BUSY, Say.FAILED})

@@ -62,7 +62,9 @@ async def test_nonsense_on_every_topic_is_answered_where_it_can_be_and_never_act
         moved = {name for name, fact in after.items() if fact != before[name]} - {"return", "tap"}
         assert not moved
         assert home.running is not None
-        assert home.running.engine.figures()["homebridge_heartbeat_age_seconds"] < 10
+        figures = home.running.desk.figures()
+        assert figures["homebridge_heartbeat_age_seconds"] < 10
+        assert figures["homebridge_mqtt_received_total"] > len(topics) * len(NONSENSE) / 2
 
 
 async def test_retained_and_stale_commands_do_not_act(tmp_path: Path) -> None:
